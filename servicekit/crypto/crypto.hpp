@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "servicekit/core/secret.hpp"
+#include "servicekit/core/time.hpp"
+#include "servicekit/core/uuid.hpp"
+
+namespace stoa::crypto {
+
+using Digest = std::array<std::uint8_t, 32>;
+
+/// SHA-256 (FIPS 180-4).
+Digest sha256(std::string_view bytes);
+
+/// HMAC-SHA-256 (RFC 2104).
+Digest hmac_sha256(const Secret<>& key, std::string_view bytes);
+
+/// In time that depends on the lengths only.
+bool equal_constant_time(std::string_view a, std::string_view b);
+
+/// `count` bytes of the system's generator (getrandom).
+std::string random_bytes(std::size_t count);
+
+/// Version 8 UUID over SHA-256 of the parts, each preceded by its length, so that ("ab","c") and
+/// ("a","bc") differ.
+Uuid name_based_uuid(std::initializer_list<std::string_view> parts);
+
+/// A version 7 UUID of now, from a generator of the calling thread. 60 ns.
+Uuid new_uuid();
+
+/// Argon2id (RFC 9106), 19 MiB, 2 passes, 1 lane, as a PHC string. Takes about 25 ms of CPU: run it
+/// on a CpuPool.
+std::string hash_password(const Secret<>& password);
+
+/// Same cost. False for a wrong password or a malformed hash.
+bool verify_password(const std::string& phc, const Secret<>& password);
+
+}  // namespace stoa::crypto
