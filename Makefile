@@ -12,13 +12,14 @@ build: ## compile everything (preset=debug|release|asan|tsan)
 	@$(root) tools/build $(preset)
 
 unit: build ## the C++ suites
-	@$(root) ctest --test-dir build/$(preset) --output-on-failure
+	@mkdir -p build/test-results && chmod 1777 build/test-results
+	@$(root) tools/run-suites $(preset) build/test-results
 
 check: ## format, lint and house rules
 	@$(root) tools/check
 
 test: ## every check and every suite
-	@$(root) tools/test
+	@tools/test
 
 format: ## clang-format over the C++ sources
 	@$(root) bash -c 'git ls-files "*.cpp" "*.hpp" | xargs clang-format-19 -i'
