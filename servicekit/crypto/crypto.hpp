@@ -1,7 +1,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,7 +39,16 @@ Uuid new_uuid();
 /// on a CpuPool.
 std::string hash_password(const Secret<>& password);
 
-/// Same cost. False for a wrong password or a malformed hash.
+/// Same cost, also for a malformed hash, which is false like a wrong password.
 bool verify_password(const std::string& phc, const Secret<>& password);
+
+/// Encrypts with AES-256-GCM (NIST SP 800-38D) under a key of 32 bytes: a random nonce of 12 bytes,
+/// the cipher text, the tag of 16. `context` is authenticated with it and must be given again: what
+/// was sealed as one thing cannot be opened as another. A bug (require) for a key of another size.
+std::string seal(const Secret<>& key, std::string_view plain, std::string_view context);
+
+/// Empty when the key or the context is another, or a byte was changed.
+std::optional<std::string> open_sealed(const Secret<>& key, std::string_view sealed,
+                                       std::string_view context);
 
 }  // namespace stoa::crypto
