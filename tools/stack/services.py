@@ -1,0 +1,91 @@
+"""What each program is given: the one table of settings of the process stack."""
+import pathlib
+
+SERVICES_WITH_DATABASE = {
+    "user-service": "users",
+    "product-service": "products",
+    "order-service": "orders",
+    "payment-service": "payments",
+    "notification-service": "notifications",
+}
+SERVICES = ["user-service", "product-service", "order-service", "payment-service", "notification-service",
+            "api-gateway"]
+TOOLS = ["payment-simulator", "mail-sink"]
+
+# Which services each one calls. Everybody verifies tokens, so everybody asks user-service.
+CALLEES = {
+    "api-gateway": ["user-service", "product-service", "order-service", "payment-service", "notification-service"],
+    "user-service": ["user-service"],
+    "product-service": ["user-service", "order-service"],
+    "order-service": ["user-service", "product-service", "payment-service"],
+    "payment-service": ["user-service"],
+    "notification-service": ["user-service"],
+}
+WITH_REDIS = {"api-gateway", "user-service", "product-service"}
+
+
+def setting_of(service: str) -> str:
+    return "STOA_" + service.upper().replace("-", "_")
+
+
+class Settings:
+    """Builds environments from the addresses of one stack."""
+
+    def __init__(self, secrets: pathlib.Path, addresses: dict[str, list[str]], postgres_port: int) -> None:
+        self._secrets = secrets
+        self._addresses = addresses  # part -> "host:port" of every replica
+        self._postgres_port = postgres_port
+
+    def _dsn(self, database: str, role: str) -> str:
+        return f"host=127.0.0.1 port={self._postgres_port} dbname={database} user={role}"
+
+    def service(self, name: str, replica: int, port: int, admin_port: int) -> dict[str, str]:
+        own = self._secrets / name
+        settings = {
+            "STOA_ADDRESS": "127.0.0.1", "STOA_PORT": str(port),
+            "STOA_ADMIN_ADDRESS": "127.0.0.1", "STOA_ADMIN_PORT": str(admin_port),
+            "STOA_INSTANCE": f"{name}-{replica}",
+            "STOA_SERVICE_KEY_FILE": str(own / "service-key.pem"),
+            "STOA_SERVICE_JWKS": str(self._secrets / "service-jwks.json"),
+        }
+        for callee in CALLEES[name]:
+            settings[setting_of(callee)] = ",".join(self._addresses[callee])
+        if database := SERVICES_WITH_DATABASE.get(name):
+            settings |= {
+                "STOA_DATABASE_DSN": self._dsn(database, name),
+                "STOA_DATABASE_PASSWORD_FILE": str(own / "database-password"),
+                "STOA_BROKER_ADDRESSES": self._addresses["rabbitmq"][0],
+                "STOA_BROKER_PASSWORD_FILE": str(own / "broker-password"),
+            }
+        if name in WITH_REDIS:
+            settings |= {"STOA_REDIS_ADDRESS": self._addresses["redis"][0],
+                         "STOA_REDIS_PASSWORD_FILE": str(self._secrets / "redis-password")}
+        return settings | self._of_one(name)
+
+    def _of_one(self, name: str) -> dict[str, str]:
+        if name == "user-service":
+            return {"STOA_KEY_ENCRYPTION_KEY_FILE": str(self._secrets / "key-encryption-key")}
+        if name == "payment-service":
+            return {"STOA_PROVIDER_ADDRESSES": self._addresses["payment-simulator"][0],
+                    "STOA_PROVIDER_KEY_FILE": str(self._secrets / "provider-key"),
+                    "STOA_PROVIDER_WEBHOOK_SECRET_FILE": str(self._secrets / "provider-webhook-secret")}
+        if name == "notification-service":
+            return {"STOA_SMTP_ADDRESS": self._addresses["mail-sink-smtp"][0],
+                    "STOA_MAIL_FROM": "shop@stoa.test"}
+        return {}
+
+    def migrate(self, name: str) -> dict[str, str]:
+        return {"STOA_MIGRATE_DSN": self._dsn(SERVICES_WITH_DATABASE[name], f"{name}-migrate"),
+                "STOA_MIGRATE_PASSWORD_FILE": str(self._secrets / name / "migrate-password")}
+
+    def tool(self, name: str, port: int, admin_port: int, data: pathlib.Path) -> dict[str, str]:
+        settings = {"STOA_ADDRESS": "127.0.0.1", "STOA_PORT": str(port),
+                    "STOA_ADMIN_ADDRESS": "127.0.0.1", "STOA_ADMIN_PORT": str(admin_port)}
+        if name == "payment-simulator":
+            # By the public door, as a real provider would.
+            return settings | {
+                "STOA_PROVIDER_KEY_FILE": str(self._secrets / "provider-key"),
+                "STOA_PROVIDER_WEBHOOK_SECRET_FILE": str(self._secrets / "provider-webhook-secret"),
+                "STOA_WEBHOOK_URL": f"http://{self._addresses['api-gateway'][0]}/api/v1/webhooks/psp",
+                "STOA_JOURNAL": str(data / "journal")}
+        return settings | {"STOA_SMTP_PORT": self._addresses["mail-sink-smtp"][0].rpartition(":")[2]}
