@@ -24,7 +24,8 @@ namespace stoa::http {
 
 namespace detail {
 struct Exchange;  // one request in the making: parsed message, identity, body source
-}
+struct Routes;
+}  // namespace detail
 
 enum class Method : std::uint8_t { get, head, post, put, patch, del, options };
 std::string_view name(Method method);
@@ -122,13 +123,17 @@ struct Response {
   std::string headers{};                 ///< ready lines: "name: value\r\n"; use add_header()
   std::shared_ptr<BodySource> stream{};  ///< instead of body
   std::optional<std::uint64_t> stream_length{};
+  bool problem_details = false;  ///< made by problem(): the pipeline adds instance and trace_id
 
   /// A bug (require) when name or value holds CR, LF or NUL.
   Response& add_header(std::string_view name, std::string_view value);
 };
 
-/// RFC 9457. `instance`, `trace_id` and `type` are filled in by the pipeline when it renders.
+/// RFC 9457 `application/problem+json`: type, title (the code in words), status, detail, code,
+/// errors, retryable; `instance` and `trace_id` are added by the pipeline when it renders.
 Response problem(const Error& error);
+/// 503 `unavailable` with Retry-After: what the pipeline makes of Unavailable.
+Response unavailable_problem();
 Response ok(std::string json);
 Response created(std::string_view location, std::string json);
 Response accepted(std::string_view location, std::string json);
@@ -163,11 +168,10 @@ class Router {
   /// What no route matches (the gateway's proxy). Every method, any path.
   void fallback(Access access, Handler handler, RouteOptions options = {});
 
-  struct Impl;
-  Impl& impl() const { return *impl_; }
+  detail::Routes& routes() const { return *routes_; }
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<detail::Routes> routes_;
 };
 
 /// Turns `Authorization: Bearer` into an identity. Implemented by servicekit/auth.
@@ -183,11 +187,11 @@ struct ServerLimits {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t header_count_max = 64;
   std::size_t target_bytes_max = 8 * 1024;
-  std::size_t connections_max = 4'096;         ///< per loop; beyond: closed at accept
-  std::size_t requests_in_flight_max = 1'024;  ///< per loop; beyond: 503, Retry-After 1
-  std::size_t pipelined_max = 32;
+  std::size_t connections_max = 4'096;             ///< per loop; beyond: closed at accept
+  std::size_t requests_in_flight_max = 1'024;      ///< per loop; beyond: 503, Retry-After 1
+  std::size_t pipelined_max = 32;                  ///< answers gathered into one write
   std::chrono::milliseconds head_timeout{10'000};  ///< from the first byte, not renewed
-  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds body_timeout{30'000};  ///< whole body; streamed: each piece
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds write_timeout{30'000};
 };
@@ -196,7 +200,6 @@ struct ServerConfig {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;                      ///< 0: any; see Server::port()
   std::vector<std::string> trusted_proxies{};  ///< addresses whose X-Forwarded-For counts
-  double trace_ratio = 0.05;                   ///< of traces that start here
   bool trust_deadline_header = false;          ///< X-Deadline-Ms of internal callers
   ServerLimits limits{};
 };

@@ -1,0 +1,419 @@
+#include "servicekit/http/detail/connection.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "servicekit/core/unavailable.hpp"
+#include "servicekit/http/detail/loop_server.hpp"
+#include "servicekit/http/detail/render.hpp"
+
+namespace stoa::http::detail {
+namespace {
+
+constexpr std::size_t first_buffer = 8 * 1024;
+constexpr std::size_t piece_max = 64 * 1024;        // of a streamed body
+constexpr std::size_t kept_buffer_max = 64 * 1024;  // by an idle connection
+constexpr std::size_t gather_max = 64 * 1024;       // answers gathered before a write
+constexpr std::size_t small_body = 16 * 1024;       // copied behind its head, larger ones are not
+constexpr std::size_t discard_max = 64 * 1024;      // of a body nobody wants
+constexpr std::chrono::milliseconds linger_for{1'000};
+
+ParserLimits parser_limits(const ServerLimits& limits) {
+  return {.header_bytes_max = limits.header_bytes_max,
+          .header_count_max = limits.header_count_max,
+          .target_bytes_max = limits.target_bytes_max};
+}
+
+// The client stopped in the middle of its body: nothing is wrong with the world.
+class BodyCutShort : public Unavailable {
+ public:
+  using Unavailable::Unavailable;
+};
+
+constexpr Refusal head_too_slow{408, "request_timeout", "the request did not arrive in time"};
+constexpr Refusal body_too_slow{408, "request_timeout", "the body did not arrive in time"};
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<LoopServer> server, Socket socket, std::string peer)
+    : server_{std::move(server)},
+      socket_{std::move(socket)},
+      peer_{std::move(peer)},
+      peer_trusted_{server_->pipeline().trusts(peer_)},
+      parser_{Parser::Kind::request, parser_limits(server_->limits())} {
+  buffer_.resize(first_buffer);
+  exchange_.message = &parser_.message();
+  exchange_.stream = this;
+  deadline_ = Clock::now() + server_->limits().head_timeout;
+}
+
+Connection::~Connection() { server_->removed(); }
+
+void Connection::sweep(Clock::time_point now) {
+  if (phase_ == Phase::handling || now < deadline_) return;
+  timed_out_ = true;
+  ErrorCode ignored;
+  socket_.cancel(ignored);
+}
+
+void Connection::close_if_idle() {
+  if (phase_ == Phase::idle) abort();
+}
+
+void Connection::abort() {
+  must_close_ = true;
+  ErrorCode ignored;
+  socket_.cancel(ignored);
+  socket_.shutdown(Tcp::socket::shutdown_both, ignored);
+}
+
+Task<> Connection::run(std::shared_ptr<Connection> self) {
+  Outcome outcome = Outcome::go_on;
+  while (outcome == Outcome::go_on && !self->must_close_) {
+    outcome = co_await self->read_head();
+    if (outcome == Outcome::go_on) outcome = co_await self->serve_request();
+  }
+  ErrorCode ignored;
+  self->socket_.close(ignored);
+}
+
+void Connection::make_room(std::size_t wanted) {
+  if (start_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + start_, have_ - start_);
+    have_ -= start_;
+    parsed_ -= start_;
+    stream_from_ -= std::min(stream_from_, start_);
+    start_ = 0;
+  }
+  if (buffer_.size() - have_ < wanted) {
+    buffer_.resize(std::max(buffer_.size() * 2, have_ + wanted));
+  }
+  parser_.rebase(base());
+}
+
+Task<bool> Connection::read_more(Phase phase, Clock::time_point deadline) {
+  phase_ = phase;
+  deadline_ = deadline;
+  const std::size_t size = std::min(buffer_.size() - have_, piece_max);
+  const auto room = boost::asio::buffer(buffer_.data() + have_, size);
+  const auto [error, count] = co_await socket_.async_read_some(room, as_result);
+  phase_ = Phase::handling;
+  if (error) co_return false;
+  have_ += count;
+  co_return true;
+}
+
+Task<Connection::Outcome> Connection::read_head() {
+  while (true) {
+    if (parsed_ < have_ || parser_.started()) {
+      std::size_t used = 0;
+      const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
+      if (step == Parser::Step::head) {
+        parsed_ = start_ + used;
+        co_return Outcome::go_on;
+      }
+      if (step == Parser::Step::bad) {
+        co_await write_refusal(parser_.refusal());
+        co_return Outcome::end;
+      }
+      parsed_ = start_ + used;
+    }
+    // Nothing complete is left in the buffer: what was answered so far goes out in one write.
+    if (!flushed_at_once()) {
+      const bool flushed = co_await flush();
+      if (!flushed) co_return Outcome::end;
+    }
+    const bool idle = have_ == start_;
+    if (idle) {
+      start_ = parsed_ = have_ = 0;
+      if (buffer_.size() > kept_buffer_max) std::string(first_buffer, '\0').swap(buffer_);
+    }
+    make_room(1);
+    const auto now = Clock::now();
+    const bool read =
+        co_await read_more(idle ? Phase::idle : Phase::reading_head,
+                           idle ? now + server_->limits().idle_timeout : head_deadline_);
+    if (!read) {
+      if (timed_out_ && !idle) co_await write_refusal(head_too_slow);
+      co_return Outcome::end;
+    }
+    // From the first byte, and no further byte renews it: a slow client cannot hold a connection.
+    if (idle) head_deadline_ = Clock::now() + server_->limits().head_timeout;
+  }
+}
+
+Task<Connection::Outcome> Connection::serve_request() {
+  message_done_ = false;
+  stream_from_ = parsed_;
+  if (!server_->take_request()) {
+    server_->shared().shed.add();
+    must_close_ = true;
+    exchange_.context = {};
+    co_await write_response(unavailable_problem());
+    co_return Outcome::end;
+  }
+  auto response = co_await make_response();
+  server_->give_request();
+  if (!response) co_return Outcome::end;
+  if (!message_done_) co_await discard_body();
+  server_->pipeline().finish(exchange_, *response);
+  co_await write_response(std::move(*response));
+  if (must_close_) {
+    co_await flush();
+    co_await linger();
+    co_return Outcome::end;
+  }
+  next_message();
+  co_return Outcome::go_on;
+}
+
+Task<std::optional<Response>> Connection::make_response() {
+  Pipeline& pipeline = server_->pipeline();
+  auto refused = pipeline.begin(exchange_, peer_, peer_trusted_);
+  if (!refused && Pipeline::needs_identity(exchange_)) {
+    refused = co_await pipeline.admit(&exchange_);
+  }
+  if (refused) co_return refused;
+  const RouteOptions& options = exchange_.route->options;
+  parser_.expect_body(options.body_max, !options.streamed);
+  body_refusal_.reset();
+  if (options.streamed) {
+    // Made before the handler holds views of the head: the buffer does not move under it.
+    if (parser_.message().announces_body()) make_room(piece_max);
+  } else if (!feed_body(refused)) {
+    refused = co_await read_body();
+    if (!refused && must_close_) co_return std::nullopt;
+  }
+  if (refused) co_return refused;
+  Response response = co_await pipeline.answer(&exchange_);
+  if (body_refusal_) response = problem_of(*body_refusal_);
+  co_return response;
+}
+
+bool Connection::feed_body(std::optional<Response>& refused) {
+  std::size_t used = 0;
+  const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
+  if (step == Parser::Step::bad) {
+    must_close_ = true;
+    refused = problem_of(parser_.refusal());
+    return true;
+  }
+  parsed_ = start_ + used;
+  message_done_ = step == Parser::Step::message;
+  // A chunked body is collected elsewhere: what was parsed of it needs no room here.
+  if (!message_done_ && parser_.message().chunked()) parsed_ = have_ = stream_from_;
+  return message_done_;
+}
+
+void Connection::continue_expected() {
+  const Message& message = parser_.message();
+  if (message.http_1_0() || parsed_ < have_ || message.header("expect").empty()) return;
+  out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+}
+
+Task<std::optional<Response>> Connection::read_body() {
+  const auto deadline = Clock::now() + server_->limits().body_timeout;
+  std::optional<Response> refused;
+  continue_expected();
+  do {
+    const bool flushed = co_await flush();
+    make_room(1);
+    bool read = false;
+    if (flushed) read = co_await read_more(Phase::reading_body, deadline);
+    if (!read) {
+      must_close_ = true;
+      if (timed_out_) refused = problem_of(body_too_slow);
+      co_return refused;
+    }
+  } while (!feed_body(refused));
+  co_return refused;
+}
+
+Task<std::string> Connection::next_piece() {
+  Message& message = parser_.message();
+  while (!message_done_) {
+    std::size_t used = 0;
+    const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
+    if (step == Parser::Step::bad) {
+      must_close_ = true;
+      body_refusal_ = parser_.refusal();
+      throw BodyCutShort{"the body is not well-formed or too large"};
+    }
+    parsed_ = start_ + used;
+    if (step == Parser::Step::message) message_done_ = true;
+    std::string piece = message.take_collected();
+    if (!piece.empty()) co_return piece;
+    if (message_done_) break;
+    parsed_ = have_ = stream_from_;
+    continue_expected();
+    const bool flushed = co_await flush();
+    const auto deadline =
+        std::min(Clock::now() + server_->limits().body_timeout, exchange_.context.deadline);
+    bool read = false;
+    if (flushed) read = co_await read_more(Phase::reading_body, deadline);
+    if (read) continue;
+    must_close_ = true;
+    body_refusal_ = body_too_slow;
+    throw BodyCutShort{"the client stopped sending its body"};
+  }
+  co_return std::string{};
+}
+
+Task<> Connection::discard_body() {
+  const Message& message = parser_.message();
+  const bool worthwhile =
+      !must_close_ && message.header("expect").empty() && message.length() <= discard_max;
+  if (!worthwhile) {
+    must_close_ = true;
+    co_return;
+  }
+  parser_.expect_body(discard_max, false);
+  bool more = true;
+  while (more) {
+    std::size_t used = 0;
+    const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
+    parsed_ = start_ + used;
+    parser_.message().take_collected();
+    if (step == Parser::Step::message) co_return;
+    if (step == Parser::Step::bad) break;
+    parsed_ = have_ = stream_from_;
+    make_room(1);
+    more = co_await read_more(Phase::reading_body, Clock::now() + linger_for);
+  }
+  must_close_ = true;
+}
+
+bool Connection::keeps_alive() const {
+  return !must_close_ && !server_->draining() && parser_.message().keep_alive();
+}
+
+void Connection::next_message() {
+  parser_.begin_next();
+  start_ = parsed_;
+}
+
+bool Connection::flushed_at_once() {
+  if (out_.empty()) return true;
+  ErrorCode error;
+  const std::size_t sent = send_now(socket_, out_, {}, error);
+  answers_waiting_ = 0;
+  out_.erase(0, sent);
+  return out_.empty();
+}
+
+Task<bool> Connection::flush(std::string_view extra) {
+  if (out_.empty() && extra.empty()) co_return true;
+  answers_waiting_ = 0;
+  phase_ = Phase::writing;
+  deadline_ = Clock::now() + server_->limits().write_timeout;
+  ErrorCode error;
+  std::size_t sent = send_now(socket_, out_, extra, error);
+  if (!error && sent < out_.size() + extra.size()) {
+    const std::size_t of_out = std::min(sent, out_.size());
+    error = co_await send_all(&socket_, std::string_view{out_}.substr(of_out),
+                              extra.substr(sent - of_out), &sent);
+  }
+  phase_ = Phase::handling;
+  if (out_.capacity() > 2 * gather_max) out_.shrink_to_fit();
+  out_.clear();
+  co_return !error;
+}
+
+Task<> Connection::write_response(Response response) {
+  if (!keeps_alive()) must_close_ = true;
+  if (response.stream) {
+    co_await write_stream(response);
+    co_return;
+  }
+  const Context& context = exchange_.context;
+  if (response.problem_details) {
+    complete_problem(response, exchange_.path(),
+                     context.trace.valid() ? context.trace.trace_id_hex() : std::string{});
+  }
+  append_head(out_, response,
+              {.date = server_->date(),
+               .request_id =
+                   context.request_id ? std::string_view{*context.request_id} : std::string_view{},
+               .keep_alive = !must_close_,
+               .length = response.body.size()});
+  const bool with_body = exchange_.method != Method::head && !response.body.empty();
+  if (with_body && response.body.size() > small_body) {
+    const bool flushed = co_await flush(response.body);
+    if (!flushed) must_close_ = true;
+    co_return;
+  }
+  if (with_body) out_ += response.body;
+  const bool gathered =
+      ++answers_waiting_ >= server_->limits().pipelined_max || out_.size() >= gather_max;
+  if (gathered) {
+    const bool flushed = co_await flush();
+    if (!flushed) must_close_ = true;
+  }
+}
+
+Task<> Connection::write_stream(Response& response) {
+  const bool chunked = !response.stream_length && !parser_.message().http_1_0();
+  if (!response.stream_length && !chunked) must_close_ = true;
+  append_head(out_, response,
+              {.date = server_->date(),
+               .request_id = *exchange_.context.request_id,
+               .keep_alive = !must_close_,
+               .chunked = chunked,
+               .length = response.stream_length});
+  if (exchange_.method == Method::head) co_return;
+  const auto source = response.stream;
+  std::uint64_t written = 0;
+  bool complete = false;
+  while (true) {
+    std::string piece;
+    try {
+      piece = co_await source->next();
+    } catch (const std::exception& error) {
+      server_->shared().telemetry.warn(exchange_.context, "http_stream_broken",
+                                       {{"cause", error.what()}});
+      break;
+    }
+    complete = piece.empty();
+    if (complete) break;
+    written += piece.size();
+    if (chunked) {
+      char size[20];
+      const int length = std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+      out_.append(size, static_cast<std::size_t>(length));
+      piece += "\r\n";
+    }
+    const bool flushed = co_await flush(piece);
+    if (!flushed) break;
+  }
+  if (complete && chunked) out_ += "0\r\n\r\n";
+  // A body that ends early must not look whole: only the closed connection tells.
+  if (!complete || written != response.stream_length.value_or(written)) must_close_ = true;
+}
+
+Task<> Connection::write_refusal(Refusal refusal) {
+  server_->shared().refused.add();
+  must_close_ = true;
+  const Response response = problem_of(refusal);
+  append_head(out_, response,
+              {.date = server_->date(), .keep_alive = false, .length = response.body.size()});
+  out_ += response.body;
+  co_await flush();
+  co_await linger();
+}
+
+Task<> Connection::linger() {
+  // Closing with unread bytes would reset the connection and take the answer away from the client.
+  ErrorCode ignored;
+  socket_.shutdown(Tcp::socket::shutdown_send, ignored);
+  const auto until = Clock::now() + linger_for;
+  std::size_t discarded = 0;
+  bool more = true;
+  while (more && discarded < discard_max * 4) {
+    start_ = parsed_ = have_ = 0;
+    more = co_await read_more(Phase::reading_body, until);
+    discarded += have_;
+  }
+}
+
+}  // namespace stoa::http::detail

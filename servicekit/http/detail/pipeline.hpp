@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "servicekit/http/detail/exchange.hpp"
+
+namespace stoa::http::detail {
+
+/// Networks whose X-Forwarded-For counts: single addresses and CIDR blocks.
+class TrustedProxies {
+ public:
+  /// A bug for an entry that is neither.
+  explicit TrustedProxies(const std::vector<std::string>& entries);
+  bool contains(std::string_view address) const;
+
+ private:
+  struct Block {
+    std::vector<std::uint8_t> bytes;
+    std::size_t bits;
+  };
+  std::vector<Block> blocks_;
+};
+
+/// What every request passes between its head and its answer, apart from the bytes. One per loop.
+class Pipeline {
+ public:
+  struct Parts {
+    const Routes* routes;
+    Authenticator* authenticator;
+    telemetry::Telemetry* telemetry;
+    const ServerConfig* config;
+  };
+  explicit Pipeline(Parts parts);
+
+  /// Request id, trace, deadline, route and body rules, in this order. A response is a refusal.
+  std::optional<Response> begin(Exchange& exchange, std::string_view peer, bool peer_trusted);
+
+  /// Whether the caller's identity has to be looked at.
+  static bool needs_identity(const Exchange& exchange);
+  /// Who asks, and whether they may. A response is a refusal.
+  Task<std::optional<Response>> admit(Exchange* exchange);
+
+  /// Runs the handler; whatever it throws becomes a response.
+  Task<Response> answer(Exchange* exchange);
+
+  /// Access log and metrics.
+  void finish(Exchange& exchange, const Response& response);
+
+  bool trusts(std::string_view address) const { return proxies_.contains(address); }
+
+ private:
+  void identify_request(Exchange& exchange);
+  void trace(Exchange& exchange);
+  std::optional<Response> find_route(Exchange& exchange);
+  std::optional<Response> check_body(const Exchange& exchange) const;
+  void read_client_address(Exchange& exchange, std::string_view peer, bool peer_trusted) const;
+  static std::optional<Response> refuse_access(const Access& access, const Identity& identity);
+
+  Parts parts_;
+  TrustedProxies proxies_;
+  std::mt19937_64 random_;  ///< request ids: unique, not secret
+};
+
+}  // namespace stoa::http::detail
