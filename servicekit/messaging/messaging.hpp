@@ -94,23 +94,23 @@ class Consumer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Publishes the outbox of one service. One relay is active per database (session advisory lock on
-/// a connection of its own); the others stand by and take over when it ends. Reads a batch,
-/// publishes with confirms and `mandatory`, deletes what was confirmed; a take-over may publish
-/// twice.
+/// Publishes the outbox of one service, on a thread with a database connection of its own. One relay
+/// is active per database (session advisory lock on that connection); the others stand by, hand on
+/// their wake-ups, and take over when it ends. Reads a batch, publishes with confirms and
+/// `mandatory`, deletes what was confirmed; a take-over may publish twice. Events of a type whose
+/// queues (contracts/events/topology.yaml) do not all exist wait in the outbox, the others pass.
 class OutboxRelay {
  public:
   struct Options {
     std::string service;  ///< CloudEvents `source`
-    Secret<> dsn;         ///< for the lock's connection
+    Secret<> dsn;         ///< of the relay's own connection
     std::size_t batch_max = 500;
     std::chrono::milliseconds poll_min{50};  ///< safety net; backs off to poll_max when idle
     std::chrono::milliseconds poll_max{1'000};
     std::int64_t rows_max = 1'000'000;  ///< beyond either: accepting() is false
     std::chrono::hours age_max{6};
   };
-  OutboxRelay(Loops& loops, BrokerConfig broker, Options options, postgres::Database& database,
-              telemetry::Telemetry& telemetry);
+  OutboxRelay(BrokerConfig broker, Options options, telemetry::Telemetry& telemetry);
   ~OutboxRelay();
   void start();
 
