@@ -76,7 +76,8 @@ class Rows {
   bool empty() const { return size() == 0; }
   Row operator[](std::size_t index) const;
   Row front() const { return (*this)[0]; }
-  std::int64_t affected() const;  ///< rows inserted, updated or deleted
+  std::int64_t affected() const;         ///< rows inserted, updated or deleted
+  std::string_view command_tag() const;  ///< "INSERT 0 1", "COMMIT"
 
   class Iterator {
    public:
@@ -135,8 +136,8 @@ class Transaction {
 };
 
 struct DatabaseConfig {
-  Secret<> dsn;  ///< libpq keywords or URI; time-outs, keepalives and application_name are added
-  std::string application_name;
+  Secret<> dsn{};  ///< libpq keywords or URI; time-outs, keepalives and application_name are added
+  std::string application_name{};
   std::size_t pipelines = 2;         ///< connections per loop that share single statements
   std::size_t transactions_max = 8;  ///< connections per loop for interactive transactions
   std::size_t waiting_max = 512;  ///< statements in flight or waiting per loop; beyond: Unavailable

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,5 +46,10 @@ Result<std::optional<StoredAnswer>> stored_answer(const Rows& rows, const Idempo
 /// Insert the row (replacing an expired one); returns one row when it was inserted, none when
 /// another request holds the key. First statement of the effect's transaction: a twin waits here.
 Query insert_idempotency_key(const IdempotencyKey& key, const StoredAnswer& answer);
+
+/// Retention, in bounded steps: at most `rows_max` at a time; repeat while that many were deleted
+/// (Rows::affected). Two replicas may purge at once.
+Query purge_idempotency_keys(std::int64_t rows_max);
+Query purge_inbox(std::int64_t rows_max);  ///< older than 30 days
 
 }  // namespace stoa::postgres

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "servicekit/postgres/database.hpp"
+
+namespace stoa::postgres::detail {
+
+/// Keywords and values for PQconnectStartParams.
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+/// The DSN's own settings, then ours for whatever it leaves open: time-outs on both sides,
+/// keepalives, application name, a writable server. Throws std::runtime_error when it cannot be
+/// parsed.
+Parameters parameters_of(const DatabaseConfig& config);
+
+/// Resolves names on a thread of its own, because PQconnectStart would resolve them in the loop.
+class Connector {
+ public:
+  explicit Connector(const DatabaseConfig& config);
+  ~Connector();
+
+  /// Calls `then` on `loop` with parameters that name addresses only, or with what went wrong.
+  void resolve(boost::asio::io_context& loop,
+               std::function<void(std::expected<Parameters, std::string>)> then);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stoa::postgres::detail
