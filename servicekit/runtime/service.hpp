@@ -35,8 +35,8 @@ struct ServiceConfig {
 ///
 ///   Process process{config};                      // log, metrics, loops, admin port
 ///   … build objects on process.loops() …
-///   process.on_stop("consumer", [&] { return consumer.stop(); });   // reverse order of
-///   registration return process.serve(std::move(router), &authenticator);
+///   process.on_stop("consumer", [&] { return consumer.stop(); });   // in reverse order
+///   return process.serve(std::move(router), &authenticator);
 class Process {
  public:
   explicit Process(ServiceConfig config);
@@ -55,7 +55,8 @@ class Process {
              std::function<Task<>(Context)> step);
 
   /// Serves until SIGTERM or SIGINT: /readyz turns 503 → drain (≤ 10 s in all) → on_stop → flush →
-  /// returns 0. Prints one line {"event":"ready","port":…} when it accepts.
+  /// returns 0. Logs one line {"event":"ready","port":…} when it accepts. A second signal, or a
+  /// stop that does not end in time, ends the process at once. Called once.
   int serve(http::Router router, http::Authenticator* authenticator);
 
  private:
@@ -69,19 +70,32 @@ struct Command {
   std::function<int(std::span<const std::string_view> arguments)> run;
 };
 
+/// What a service's schema needs. Names the functions of servicekit/postgres only where a service
+/// has migrations, so that the others need not link libpq.
+struct DatabaseSchema {
+  DatabaseSchema() = default;
+  DatabaseSchema(std::span<const postgres::Migration> all)  // NOLINT(google-explicit-constructor)
+      : migrations{all}, migrate{&postgres::migrate}, version{&postgres::schema_version} {}
+
+  std::span<const postgres::Migration> migrations{};
+  void (*migrate)(const Secret<>&, std::span<const postgres::Migration>) = nullptr;
+  int (*version)(const Secret<>&) = nullptr;
+};
+
 struct Program {
   std::string_view name;  ///< "order-service"
   std::uint16_t default_port;
   std::function<int()> serve;
   /// Empty for a service without a database. Adds the command `migrate` (STOA_MIGRATE_DSN) and
-  /// refuses to serve on an older schema (STOA_DATABASE_DSN).
-  std::span<const postgres::Migration> migrations{};
+  /// refuses to serve on an older schema (STOA_DATABASE_DSN). A database that does not answer is
+  /// waited for.
+  DatabaseSchema migrations{};
   std::vector<Command> commands{};
 };
 
 /// Dispatches `<program> [serve|migrate|healthcheck|version|help|own commands]`; `healthcheck` asks
-/// /readyz on the admin port and exits 0 or 1. Turns a std::exception into one line and exit
-/// code 1.
+/// /readyz on the admin port and exits 0 or 1. Turns a std::exception into log lines on standard
+/// error and exit code 1; an unknown command is 2.
 int run_program(const Program& program, int argc, char** argv);
 
 }  // namespace stoa::runtime
