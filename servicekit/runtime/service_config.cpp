@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint16_t admin_offset = 1'000;
 constexpr std::int64_t port_max = 65'535;
 constexpr std::int64_t loops_max = 64;
+constexpr double default_trace_ratio = 0.05;
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -30,7 +31,6 @@ ServiceConfig ServiceConfig::read(Environment& environment, std::string_view ser
   config.server.address = environment.text("STOA_ADDRESS", "0.0.0.0");
   config.server.port = port(environment, "STOA_PORT", default_port);
   config.server.trusted_proxies = environment.list("STOA_TRUSTED_PROXIES", "");
-  config.server.trace_ratio = environment.ratio("STOA_TRACE_RATIO", config.server.trace_ratio);
   config.admin_address = environment.text("STOA_ADMIN_ADDRESS", "0.0.0.0");
   config.admin_port =
       port(environment, "STOA_ADMIN_PORT", static_cast<std::uint16_t>(default_port + admin_offset));
@@ -40,7 +40,7 @@ ServiceConfig ServiceConfig::read(Environment& environment, std::string_view ser
       .instance = environment.text("STOA_INSTANCE", host_name()),
       .otlp_url = environment.text("STOA_OTLP_URL", ""),
       .log_level = environment.one_of("STOA_LOG_LEVEL", "info", {"info", "warn", "error", "off"}),
-      .trace_ratio = config.server.trace_ratio};
+      .trace_ratio = environment.ratio("STOA_TRACE_RATIO", default_trace_ratio)};
   const std::string& url = config.telemetry.otlp_url;
   environment.demand(url.empty() || telemetry::CollectorUrl::parse(url).has_value(),
                      "STOA_OTLP_URL", "must be http://host:port");

@@ -1,0 +1,71 @@
+// A service as small as one can be: what process_test starts, signals and kills.
+#include <chrono>
+#include <string>
+
+#include "servicekit/core/unavailable.hpp"
+#include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/service.hpp"
+
+namespace stoa {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<http::Response> answer_slowly(Context, http::Request) {
+  co_await sleep_for(500ms);
+  co_return http::ok(R"({"slow":true})");
+}
+
+Task<http::Response> answer(Context, http::Request) {
+  runtime::crash_point("probe.answer");
+  co_return http::ok("{}");
+}
+
+Task<> log_stop(telemetry::Telemetry* telemetry, std::string name) {
+  telemetry->info("stopped_part", {{"part", std::string_view{name}}});
+  co_return;
+}
+
+Task<> never_ends() { co_await sleep_for(1h); }
+
+Task<> refuse_the_third(telemetry::Telemetry* telemetry, int turn) {
+  telemetry->info("turn", {{"number", std::int64_t{turn}}});
+  if (turn == 3) throw Unavailable{"the world is gone"};
+  co_return;
+}
+
+int serve() {
+  runtime::Environment environment;
+  const auto config = runtime::ServiceConfig::read(environment, "probe-service", 3099);
+  const bool hangs = environment.flag("STOA_PROBE_HANGS", false);
+  environment.check();
+
+  runtime::Process process{config};
+  telemetry::Telemetry* telemetry = &process.telemetry();
+  process.on_stop("first", [telemetry] { return log_stop(telemetry, "first"); });
+  process.on_stop("second", [telemetry] { return log_stop(telemetry, "second"); });
+  if (hangs) process.on_stop("hanging", [] { return never_ends(); });
+  process.every("sweep", 20ms, [telemetry, turn = 0](Context) mutable {
+    return refuse_the_third(telemetry, ++turn);
+  });
+
+  http::Router router;
+  router.get("/slow", http::anyone, answer_slowly);
+  router.get("/answer", http::anyone, answer);
+  return process.serve(std::move(router), nullptr);
+}
+
+int echo(std::span<const std::string_view> arguments) { return static_cast<int>(arguments.size()); }
+
+}  // namespace
+}  // namespace stoa
+
+int main(int argc, char** argv) {
+  return stoa::runtime::run_program({.name = "probe-service",
+                                     .default_port = 3099,
+                                     .serve = stoa::serve,
+                                     .commands = {{.name = "count",
+                                                   .help = "exit with the number of arguments",
+                                                   .run = stoa::echo}}},
+                                    argc, argv);
+}
