@@ -13,10 +13,11 @@
 namespace stoa::http {
 
 struct ClientConfig {
-  std::string name;                    ///< of the callee: metrics, spans, log
-  std::vector<std::string> addresses;  ///< "host:port", tried in turn, least recently failed first
-  std::size_t connections_max = 64;    ///< per loop and address; idle ones are kept, LIFO
-  std::size_t waiting_max = 256;       ///< per loop; beyond: Unavailable
+  std::string name{};  ///< of the callee: metrics, spans, log
+  std::vector<std::string>
+      addresses{};                   ///< "host:port", in turn, but for those whose breaker is open
+  std::size_t connections_max = 64;  ///< per loop and address; idle ones are kept, LIFO
+  std::size_t waiting_max = 256;     ///< per loop; beyond: Unavailable
   std::chrono::milliseconds connect_timeout{500};
   std::chrono::milliseconds timeout{3'000};  ///< of one call when the context leaves more
   std::size_t response_bytes_max = 8 * 1024 * 1024;
@@ -36,12 +37,18 @@ struct ClientRequest {
   /// Safe to send twice: a method that RFC 9110 calls idempotent, or a request with an
   /// Idempotency-Key of its own. Otherwise it is repeated only if not one byte was sent.
   bool idempotent = false;
+  /// Instead of `body`: sent piece by piece, never repeated once it has begun.
+  std::shared_ptr<BodySource> upload{};
+  std::optional<std::uint64_t> upload_length{};  ///< absent: sent in chunks
 };
 
 struct ClientResponse {
   int status = 0;
   std::string headers;  ///< as received, hop-by-hop ones removed: "name: value\r\n"
   std::string body;
+  std::shared_ptr<BodySource> stream{};  ///< of open(): a large body, instead of `body`
+  std::optional<std::uint64_t> stream_length{};
+  /// The value of the first header of that name (any case), "" when absent.
   std::string_view header(std::string_view name) const;
 };
 
@@ -52,9 +59,14 @@ class Client {
   Client(Loops& loops, ClientConfig config, telemetry::Telemetry& telemetry);
   ~Client();
 
-  /// Throws Unavailable: no connection, breaker open, deadline passed, malformed answer. A status
-  /// of 5xx is an answer (the breaker counts it as a failure).
+  /// Throws Unavailable: no connection, breaker open, deadline passed, malformed or too large an
+  /// answer. A status of 5xx is an answer (the breaker counts it as a failure); an idempotent
+  /// request is repeated once after a 503, within the retry budget.
   Task<ClientResponse> send(Context context, ClientRequest request);
+
+  /// The same for proxies: a body of more than 64 KiB becomes `stream`, of any size. Its connection
+  /// stays taken until the stream is read to its end or dropped.
+  Task<ClientResponse> open(Context context, ClientRequest request);
 
  private:
   struct Impl;

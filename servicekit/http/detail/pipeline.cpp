@@ -338,8 +338,7 @@ void Pipeline::finish(Exchange& exchange, const Response& response) {
        {"path", exchange.path().substr(0, logged_path_max)},
        {"status", std::int64_t{response.status}},
        {"duration_us",
-        std::int64_t{std::chrono::duration_cast<std::chrono::microseconds>(duration).count()}},
-       {"request_id", std::string_view{*exchange.context.request_id}}});
+        std::int64_t{std::chrono::duration_cast<std::chrono::microseconds>(duration).count()}}});
   exchange.span.reset();
 }
 

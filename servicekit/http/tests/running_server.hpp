@@ -44,7 +44,7 @@ class RunningServer {
     drained_ = true;
   }
 
-  telemetry::Telemetry telemetry_{{.service = "test-service"}};
+  telemetry::Telemetry telemetry_{{.service = "test-service", .log_level = "error"}};
   Loops loops_;
   Server server_;
   std::atomic<bool> drained_ = false;

@@ -1,0 +1,242 @@
+#include "servicekit/http/client.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "servicekit/core/unavailable.hpp"
+#include "servicekit/http/tests/running_server.hpp"
+#include "servicekit/testing/scripted_server.hpp"
+
+namespace stoa::http {
+namespace {
+
+using testing::HasSubstr;
+using testing_support::closed_port;
+using testing_support::run_on;
+using testing_support::ScriptedConnection;
+using testing_support::ScriptedServer;
+
+constexpr std::string_view good_answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+std::string local(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+class ClientTest : public testing::Test {
+ protected:
+  Client& client(ClientConfig config) {
+    config.name = "callee";
+    client_.emplace(loops_, std::move(config), telemetry_);
+    return *client_;
+  }
+
+  static Context soon(std::chrono::milliseconds timeout = std::chrono::seconds{5}) {
+    return Context{}.within(timeout);
+  }
+
+  ClientResponse send(ClientRequest request, Context context = soon()) {
+    return run_on(loops_, client_->send(std::move(context), std::move(request)));
+  }
+
+  telemetry::Telemetry telemetry_{{.service = "test-service", .log_level = "error"}};
+  Loops loops_{1};
+  std::optional<Client> client_;
+};
+
+Task<Response> show_request(Context context, Request request) {
+  co_return ok(std::format("{} {} {} {} {}", name(request.method()), request.target(),
+                           request.header("x-request-id"), request.body(),
+                           context.trace.trace_id_hex()));
+}
+
+Task<Response> send_much(Context, Request) { co_return ok(std::string(300'000, 'm')); }
+
+Router routes() {
+  Router router;
+  router.get("/show", anyone, show_request);
+  router.post("/show", anyone, show_request);
+  router.get("/much", anyone, send_much);
+  return router;
+}
+
+TEST_F(ClientTest, SendsWhatItIsGivenWithTheContext) {
+  const RunningServer server{routes()};
+  client({.addresses = {local(server.port())}});
+  Context context = soon();
+  context.request_id = std::make_shared<const std::string>("r-1");
+  context.trace = *TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+
+  const auto response =
+      send({.method = Method::post, .target = "/show?a=b", .body = "body"}, context);
+
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "POST /show?a=b r-1 body 0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(response.header("Content-Type"), "application/json");
+}
+
+TEST_F(ClientTest, KeepsItsConnection) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) connection.send(good_answer);
+  }};
+  client({.addresses = {server.address()}});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(send({.target = "/"}).body, "ok");
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(ClientTest, RefusesATargetThatWouldAddAHeader) {
+  const RunningServer server{routes()};
+  client({.addresses = {local(server.port())}});
+  EXPECT_THROW(send({.target = "/show HTTP/1.1\r\nx-evil: 1"}), std::invalid_argument);
+}
+
+TEST_F(ClientTest, EndsAtTheDeadlineOfTheContext) {
+  ScriptedServer server{[](ScriptedConnection& connection) { connection.await_close(); }};
+  client({.addresses = {server.address()}});
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_THROW(send({.target = "/"}, soon(std::chrono::milliseconds{50})), Unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds{2});
+}
+
+TEST_F(ClientTest, RefusesAnAnswerBeyondItsLimit) {
+  const RunningServer server{routes()};
+  client({.addresses = {local(server.port())}, .response_bytes_max = 299'999});
+  EXPECT_THROW(send({.target = "/much"}), Unavailable);
+  client({.addresses = {local(server.port())}, .response_bytes_max = 300'000});
+  EXPECT_EQ(send({.target = "/much"}).body.size(), 300'000U);
+}
+
+TEST_F(ClientTest, FailsOverToAnotherAddressWhenNothingWasSent) {
+  const RunningServer server{routes()};
+  client({.addresses = {local(closed_port()), local(server.port())}});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(send({.method = Method::post, .target = "/show", .body = "x"}).status, 200);
+  }
+}
+
+TEST_F(ClientTest, SharesTheCallsBetweenAddresses) {
+  const auto answer = [](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) connection.send(good_answer);
+  };
+  ScriptedServer one{answer};
+  ScriptedServer other{answer};
+  client({.addresses = {one.address(), other.address()}});
+  for (int i = 0; i < 4; ++i) send({.target = "/"});
+  EXPECT_EQ(one.connections(), 1);
+  EXPECT_EQ(other.connections(), 1);
+}
+
+// Answers once on a connection, then takes the next request and ends without a word.
+void answer_once(ScriptedConnection& connection) {
+  if (connection.read_until("\r\n\r\n").empty()) return;
+  connection.send(good_answer);
+  connection.read_until("\r\n\r\n");
+}
+
+TEST_F(ClientTest, RepeatsAnIdempotentRequestOnAStaleConnection) {
+  ScriptedServer server{answer_once};
+  client({.addresses = {server.address()}});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(send({.target = "/"}).body, "ok");
+  EXPECT_EQ(server.connections(), 3);
+}
+
+TEST_F(ClientTest, NeverRepeatsAPostThatMayHaveArrived) {
+  ScriptedServer server{answer_once};
+  client({.addresses = {server.address()}});
+  EXPECT_EQ(send({.method = Method::post, .target = "/"}).body, "ok");
+  EXPECT_THROW(send({.method = Method::post, .target = "/"}), Unavailable);
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(ClientTest, RepeatsAPostThatSaysItMay) {
+  ScriptedServer server{answer_once};
+  client({.addresses = {server.address()}});
+  EXPECT_EQ(send({.method = Method::post, .target = "/"}).body, "ok");
+  EXPECT_EQ(send({.method = Method::post, .target = "/", .idempotent = true}).body, "ok");
+}
+
+TEST_F(ClientTest, DoesNotRepeatOnAFreshConnection) {
+  ScriptedServer server{[](ScriptedConnection& connection) { connection.read_until("\r\n\r\n"); }};
+  client({.addresses = {server.address()}});
+  EXPECT_THROW(send({.target = "/"}), Unavailable);
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(ClientTest, StopsRepeatingWhenTheBudgetIsSpent) {
+  std::atomic<int> asked = 0;
+  ScriptedServer server{[&](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) {
+      ++asked;
+      connection.send("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n");
+    }
+  }};
+  client({.addresses = {server.address()}, .breaker_failures = 1'000});
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(send({.target = "/"}).status, 503);
+  // Three at any rate and a tenth of fifty.
+  EXPECT_EQ(asked, 50 + 8);
+}
+
+TEST_F(ClientTest, OpensTheBreakerAndClosesItAfterAProbe) {
+  std::atomic<bool> well = false;
+  std::atomic<int> asked = 0;
+  ScriptedServer server{[&](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) {
+      ++asked;
+      connection.send(well ? good_answer : "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
+    }
+  }};
+  client({.addresses = {server.address()}, .breaker_open_for = std::chrono::milliseconds{100}});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(send({.target = "/"}).status, 500);
+  EXPECT_THROW(send({.target = "/"}), Unavailable);
+  EXPECT_EQ(asked, 5);
+
+  well = true;
+  const auto recovered_by = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  bool recovered = false;
+  while (!recovered && std::chrono::steady_clock::now() < recovered_by) {
+    try {
+      recovered = send({.target = "/"}).status == 200;
+    } catch (const Unavailable&) {
+      run_on(loops_, sleep_for(std::chrono::milliseconds{5}));
+    }
+  }
+  EXPECT_TRUE(recovered);
+  EXPECT_EQ(asked, 6);
+}
+
+TEST_F(ClientTest, RefusesHostileAnswers) {
+  for (const std::string_view answer :
+       {"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "not http at all\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort",
+        "HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n bad: fold\r\n\r\n"}) {
+    ScriptedServer server{[&](ScriptedConnection& connection) {
+      connection.read_until("\r\n\r\n");
+      connection.send(answer);
+    }};
+    client({.addresses = {server.address()}});
+    EXPECT_THROW(send({.target = "/"}), Unavailable) << answer;
+  }
+}
+
+TEST_F(ClientTest, ReadsAnAnswerThatEndsWithItsConnectionAndInterimOnes) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    connection.read_until("\r\n\r\n");
+    connection.send("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nall of it");
+  }};
+  client({.addresses = {server.address()}});
+  EXPECT_EQ(send({.target = "/"}).body, "all of it");
+}
+
+TEST_F(ClientTest, ResolvesANameWithoutBlockingTheLoop) {
+  const RunningServer server{routes()};
+  client({.addresses = {"localhost:" + std::to_string(server.port())}});
+  EXPECT_EQ(send({.target = "/show"}).status, 200);
+}
+
+TEST_F(ClientTest, AnUnknownNameIsUnavailable) {
+  client({.addresses = {"no-such-host.invalid:80"}});
+  EXPECT_THROW(send({.target = "/"}, soon(std::chrono::seconds{2})), Unavailable);
+}
+
+}  // namespace
+}  // namespace stoa::http
