@@ -1,0 +1,193 @@
+"""What an audit looks at, read once: databases, queues, the provider's statement, the mailbox."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pika
+import psycopg
+from psycopg.rows import dict_row
+
+DATABASES = ["users", "products", "orders", "payments", "notifications"]
+TOPOLOGY = pathlib.Path(__file__).resolve().parent.parent / "topology" / "topology"
+STATEMENT_PAGE = 1000
+
+# Everything a check needs, by database. `quiet`: unchanged for 30 s by that database's own clock.
+QUERIES: dict[str, dict[str, str]] = {
+    "products": {
+        "stock": """
+            SELECT s.variant_id, s.warehouse, s.on_hand, s.reserved,
+                   coalesce((SELECT sum(m.delta) FROM stock_movements m
+                             WHERE m.variant_id = s.variant_id AND m.warehouse = s.warehouse), 0)::bigint AS journal,
+                   coalesce((SELECT sum(l.quantity) FROM reservation_lines l
+                             WHERE l.variant_id = s.variant_id AND l.state = 'active'), 0)::bigint AS active
+            FROM stock s""",
+        "reservations": """
+            SELECT id, origin, state, expires_at < now() - interval '30 seconds' AS overdue,
+                   greatest(created_at, coalesce(ended_at, created_at)) < now() - interval '30 seconds' AS quiet
+            FROM reservations""",
+        "reservation_movements": """
+            SELECT reservation_id, variant_id, kind, count(*) AS times, sum(delta)::bigint AS delta
+            FROM stock_movements WHERE reservation_id IS NOT NULL GROUP BY 1, 2, 3""",
+        "reservation_lines": """
+            SELECT reservation_id, state, variant_id, sum(quantity)::bigint AS quantity
+            FROM reservation_lines GROUP BY 1, 2, 3""",
+    },
+    "orders": {
+        "orders": """
+            SELECT id, reservation_id, status, total_minor, currency,
+                   updated_at < now() - interval '30 seconds' AS quiet
+            FROM orders""",
+        "claims": "SELECT reservation_id, origin, order_id FROM reservation_claims",
+        "history": "SELECT order_id, type, count(*) AS times FROM order_history GROUP BY 1, 2",
+    },
+    "payments": {
+        "payments": """
+            SELECT id, order_id, status, amount_minor, captured_minor, refunded_minor, refund_pending_minor, currency,
+                   closed_at IS NOT NULL AS closed, updated_at < now() - interval '30 seconds' AS quiet
+            FROM payments""",
+        "attempts": """
+            SELECT id, payment_id, order_id, status, created_at < now() - interval '30 seconds' AS quiet
+            FROM attempts""",
+        "refunds": """
+            SELECT id, payment_id, amount_minor, status, created_at < now() - interval '30 seconds' AS quiet
+            FROM refunds""",
+        "ledger_sums": """
+            SELECT transaction_id, currency, sum(amount_minor)::bigint AS sum
+            FROM ledger_entries GROUP BY 1, 2 HAVING sum(amount_minor) <> 0""",
+        "cash": """
+            SELECT transaction_id, currency, sum(amount_minor)::bigint AS amount_minor
+            FROM ledger_entries WHERE account = 'provider_cash' GROUP BY 1, 2""",
+    },
+    "notifications": {
+        "deliveries": """
+            SELECT id, subject, kind, status, message_id, updated_at < now() - interval '30 seconds' AS quiet
+            FROM deliveries""",
+    },
+    "users": {},
+}
+OUTBOX = "SELECT count(*) AS rows, coalesce(extract(epoch FROM now() - min(created_at)), 0)::bigint AS age FROM outbox"
+
+
+class Unreadable(Exception):
+    """Something the audit must see could not be seen."""
+
+
+@dataclasses.dataclass
+class Sources:
+    databases: dict[str, str]
+    broker: dict[str, Any]
+    provider: dict[str, str]
+    mail: str
+
+    @staticmethod
+    def of_stack(file: pathlib.Path) -> Sources:
+        state = json.loads(file.read_text())
+        secrets = pathlib.Path(state["secrets"])
+        return Sources(
+            databases={name: state["databases"][name]["audit"] for name in DATABASES},
+            broker=state["rabbitmq"],
+            provider={"url": state["urls"]["payment-simulator"], "key": (secrets / "provider-key").read_text().strip()},
+            mail=state["urls"]["mail-sink"],
+        )
+
+    @staticmethod
+    def of_config(file: pathlib.Path) -> Sources:
+        return Sources(**json.loads(file.read_text()))
+
+
+@dataclasses.dataclass
+class Snapshot:
+    tables: dict[str, list[dict[str, Any]]]
+    outboxes: dict[str, dict[str, int]]
+    queues: dict[str, tuple[str, int]]  # name -> (purpose, messages)
+    statement: list[dict[str, Any]]
+    mails: list[dict[str, Any]]
+
+    def __getitem__(self, table: str) -> list[dict[str, Any]]:
+        return self.tables[table]
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "variants": len(self["stock"]),
+            "reservations": len(self["reservations"]),
+            "orders": len(self["orders"]),
+            "payments": len(self["payments"]),
+            "refunds": len(self["refunds"]),
+            "deliveries": len(self["deliveries"]),
+            "queues": len(self.queues),
+            "statement lines": len(self.statement),
+            "mails": len(self.mails),
+        }
+
+
+def read(sources: Sources) -> Snapshot:
+    """Every source once; each database in one snapshot of its own. Raises Unreadable."""
+    tables: dict[str, list[dict[str, Any]]] = {}
+    outboxes: dict[str, dict[str, int]] = {}
+    # Consumers' databases first: what is seen there has its cause in what is read later.
+    for name in ["notifications", "products", "payments", "orders", "users"]:
+        try:
+            with psycopg.connect(sources.databases[name], row_factory=dict_row, connect_timeout=5) as db:
+                db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                db.read_only = True
+                for table, query in QUERIES[name].items():
+                    tables[table] = db.execute(query).fetchall()
+                outboxes[name] = db.execute(OUTBOX).fetchone()
+        except psycopg.Error as error:
+            raise Unreadable(f"database {name}: {error}") from error
+    return Snapshot(tables, outboxes, read_queues(sources.broker), read_statement(sources.provider), read_mails(sources.mail))
+
+
+def read_queues(broker: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    listing = subprocess.run([TOPOLOGY, "queues"], check=True, capture_output=True, text=True).stdout
+    depths: dict[str, tuple[str, int]] = {}
+    try:
+        connection = pika.BlockingConnection(
+            pika.ConnectionParameters(
+                broker["host"],
+                int(broker["port"]),
+                credentials=pika.PlainCredentials(broker["user"], broker["password"]),
+                socket_timeout=10,
+            )
+        )
+        channel = connection.channel()
+        for line in listing.splitlines():
+            name, purpose = line.split()[:2]
+            depths[name] = (purpose, channel.queue_declare(name, passive=True).method.message_count)
+        connection.close()
+    except pika.exceptions.AMQPError as error:
+        raise Unreadable(f"broker: {error!r}") from error
+    if not depths:
+        raise Unreadable("broker: the topology names no queue")
+    return depths
+
+
+def get_json(url: str, key: str | None = None) -> Any:
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+    except urllib.error.URLError as error:
+        raise Unreadable(f"{url}: {error}") from error
+
+
+def read_statement(provider: dict[str, str]) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = get_json(f"{provider['url']}/v1/statement?limit={STATEMENT_PAGE}&after={after}", provider["key"])
+        lines += page["data"]
+        if not page["has_more"]:
+            return lines
+        after = str(page["data"][-1]["sequence"])
+
+
+def read_mails(url: str) -> list[dict[str, Any]]:
+    return get_json(f"{url}/api/messages?limit=1000000")["messages"]
