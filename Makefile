@@ -3,10 +3,26 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help build check test unit format
+.PHONY: help help-all build check test unit format up down clean logs order stack engine-start engine-stop engine-status
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  make help-all     the rest"
+
+help-all: #- these and the rest
+	@awk -F':.*#[#-] ' '/^[a-z-]+:.*#[#-] / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## build the images, start everything, print how to order
+	@tools/up
+
+down: ## stop it; data and engine stay
+	@tools/up down
+
+clean: ## stop it, remove its data, stop an engine that we started
+	@tools/up clean
+
+logs: ## follow the logs (service=NAME for one)
+	@tools/up logs $(service)
 
 build: ## compile everything (preset=debug|release|asan|tsan)
 	@$(root) tools/build $(preset)
@@ -23,3 +39,18 @@ test: ## every check and every suite
 
 format: ## clang-format over the C++ sources
 	@$(root) bash -c 'git ls-files "*.cpp" "*.hpp" | xargs clang-format-19 -i'
+
+stack: #- the platform as processes, until Ctrl-C (profile=test replicas=1)
+	@$(root) tools/stack/stack up --foreground --profile $(or $(profile),test) --replicas $(or $(replicas),1) --preset $(preset)
+
+order: #- a first paid order in the shop that `make up` started
+	@bash -c 'bash <(tools/up order)'
+
+engine-start: #- make a container engine answer
+	@tools/engine start
+
+engine-stop: #- stop it if we started it
+	@tools/engine stop
+
+engine-status: #- does one answer, and whose is it
+	@tools/engine status

@@ -1,4 +1,4 @@
-"""The three ways to run a stack (what each may be used for: see README.md)."""
+"""The ways to run a stack (what each may be used for: see README.md)."""
 import dataclasses
 
 
@@ -34,6 +34,8 @@ PROFILES = {
             "order-service": {"STOA_PENDING_DEADLINE_SECONDS": "10"},
             "product-service": {"STOA_RESERVATION_DEADLINE_SECONDS": "15"},
         }),
+        # What `make up` starts where no container engine can run.
+        Profile("demo", on_disk=True, postgres=_POSTGRES_DURABLE, trace_ratio="1.0", log_level="info", services={}),
         Profile("bench", on_disk=True, postgres=_POSTGRES_DURABLE, trace_ratio="0.05", log_level="warn", services={}),
     ]
 }

@@ -305,7 +305,7 @@ class Stack:
             if self.only == "all":
                 list(pool.map(lambda name: run([self._binary(name), "migrate"], self._settings.migrate(name)),
                               SERVICES_WITH_DATABASE))
-                self.run_command("user-service", "demo")
+                self._make_demo_accounts()
                 step("schemas and demo accounts")
             redis.result()
             broker.result()
@@ -317,6 +317,11 @@ class Stack:
                 for part in programs:
                     wait_until(part.ready, part.process, READY_SECONDS)
                 step(f"{len(programs)} processes ready")
+
+    def _make_demo_accounts(self) -> None:
+        password = os.environ.get("STOA_DEMO_PASSWORD") or "stoa-demo-password"
+        run([self._binary("user-service"), "demo"],
+            self._environment_of(self.part("user-service")) | {"STOA_DEMO_PASSWORD": password})
 
     def _make_secrets(self) -> None:
         self.secrets = self.folder / "secrets"
