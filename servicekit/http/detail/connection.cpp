@@ -146,19 +146,16 @@ Task<Connection::Outcome> Connection::read_head() {
 Task<Connection::Outcome> Connection::serve_request() {
   message_done_ = false;
   stream_from_ = parsed_;
-  if (!server_->take_request()) {
-    server_->shared().shed.add();
-    must_close_ = true;
-    exchange_.context = {};
-    co_await write_response(unavailable_problem());
-    co_return Outcome::end;
+  if (server_->take_request()) {
+    auto response = co_await make_response();
+    server_->give_request();
+    if (!response) co_return Outcome::end;
+    if (!message_done_) co_await discard_body();
+    server_->pipeline().finish(exchange_, *response);
+    co_await write_response(std::move(*response));
+  } else {
+    co_await shed();
   }
-  auto response = co_await make_response();
-  server_->give_request();
-  if (!response) co_return Outcome::end;
-  if (!message_done_) co_await discard_body();
-  server_->pipeline().finish(exchange_, *response);
-  co_await write_response(std::move(*response));
   if (must_close_) {
     co_await flush();
     co_await linger();
@@ -166,6 +163,16 @@ Task<Connection::Outcome> Connection::serve_request() {
   }
   next_message();
   co_return Outcome::go_on;
+}
+
+Task<> Connection::shed() {
+  server_->shared().shed.add();
+  exchange_.context = {};
+  // A request without a body keeps its connection: connecting anew would only add to the load.
+  parser_.expect_body(0, true);
+  std::optional<Response> ignored;
+  if (!feed_body(ignored)) must_close_ = true;
+  co_await write_response(unavailable_problem());
 }
 
 Task<std::optional<Response>> Connection::make_response() {

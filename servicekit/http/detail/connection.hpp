@@ -44,6 +44,8 @@ class Connection final : public BodyStream, public ListHook {
 
   Task<Outcome> read_head();
   Task<Outcome> serve_request();
+  /// Too many requests are in flight: 503 at the least cost.
+  Task<> shed();
   Task<std::optional<Response>> make_response();
   Task<std::optional<Response>> read_body();
   /// Parses what is there; true when the body is complete or refused.

@@ -171,6 +171,10 @@ int Parser::count_bytes(std::size_t length) {
 }
 
 int Parser::on_url(const char* at, std::size_t length) {
+  // llhttp skips any number of spaces here; the grammar has one (RFC 9112 section 3).
+  if (message_.target_.length == 0 && at - message_.base_ >= 2 && *(at - 2) == ' ') {
+    return refuse({400, "malformed_request", "one space stands before the request target"});
+  }
   extend(message_.target_, at, length);
   if (message_.target_.length <= limits_.target_bytes_max) return 0;
   return refuse({414, "target_too_long", "the request target is too long"});
