@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import urllib.error
 import urllib.request
+import uuid
 from typing import Any
 
 import pika
@@ -180,13 +181,30 @@ def get_json(url: str, key: str | None = None) -> Any:
 
 def read_statement(provider: dict[str, str]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
-    after = ""
+    after = 0
     while True:
         page = get_json(f"{provider['url']}/v1/statement?limit={STATEMENT_PAGE}&after={after}", provider["key"])
-        lines += page["data"]
+        # The provider signs its amounts (a refund is negative) and knows our ids by their text only.
+        lines += [
+            {"kind": line["kind"], "uuid": uuid_of(line["key"]), "currency": line["currency"],
+             "amount_minor": abs(line["amount"])}
+            for line in page["data"]
+        ]
         if not page["has_more"]:
             return lines
-        after = str(page["data"][-1]["sequence"])
+        after = page["data"][-1]["line"]
+
+
+def uuid_of(key: str) -> str:
+    """The UUID inside a TypeID; the key itself when it is none, which then matches nothing of ours."""
+    suffix = key.rpartition("_")[2]
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    if len(suffix) != 26 or not set(suffix) <= set(alphabet):
+        return key
+    value = 0
+    for character in suffix:
+        value = value * 32 + alphabet.index(character)
+    return str(uuid.UUID(int=value)) if value < 1 << 128 else key
 
 
 def read_mails(url: str) -> list[dict[str, Any]]:
