@@ -1,5 +1,6 @@
 #include "servicekit/telemetry/log_line.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -57,9 +58,17 @@ void append_escaped(std::string& out, char c, bool is_utf8) {
   }
 }
 
+bool is_plain(char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; }
+
 void append_text(std::string& out, std::string_view text) {
-  const bool is_utf8 = valid_utf8(text);
   out += '"';
+  // Nearly every name and value: nothing to escape, copied at once.
+  if (std::ranges::all_of(text, is_plain)) {
+    out += text;
+    out += '"';
+    return;
+  }
+  const bool is_utf8 = valid_utf8(text);
   for (const char c : text) append_escaped(out, c, is_utf8);
   out += '"';
 }

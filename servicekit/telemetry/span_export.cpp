@@ -25,17 +25,17 @@ SpanExport::~SpanExport() {
 }
 
 void SpanExport::add(std::string span) {
-  bool first = false;
+  bool is_due = false;
   {
     const std::lock_guard lock{mutex_};
     if (queued_.size() + sending_ >= limits_.queued_max) {
       meters_.dropped.add();
       return;
     }
-    first = queued_.empty();
     queued_.push_back(std::move(span));
+    is_due = queued_.size() == 1 || queued_.size() == limits_.batch_max;
   }
-  if (first) wake_.notify_one();
+  if (is_due) wake_.notify_one();
 }
 
 void SpanExport::flush(std::chrono::milliseconds timeout) {
@@ -52,7 +52,8 @@ void SpanExport::run() {
   while (true) {
     wake_.wait(lock, [this] { return !queued_.empty() || stopping_; });
     if (stopping_) break;
-    wake_.wait_for(lock, limits_.gather_for, [this] { return urgent_ || stopping_; });
+    wake_.wait_for(lock, limits_.gather_for,
+                   [this] { return urgent_ || stopping_ || queued_.size() >= limits_.batch_max; });
     batch.clear();
     std::swap(batch, queued_);
     sending_ = batch.size();

@@ -17,7 +17,7 @@ namespace stoa::telemetry {
 struct SpanExportLimits {
   std::size_t queued_max = 2048;  ///< spans; beyond they are dropped and counted
   std::size_t batch_max = 512;
-  std::chrono::milliseconds gather_for{500};
+  std::chrono::milliseconds gather_for{500};  ///< or until a batch is full
   /// One request. With flush()'s own limit it bounds what a collector that accepts and says
   /// nothing can cost at the end of the process.
   std::chrono::milliseconds request_timeout{1'500};
