@@ -62,6 +62,7 @@ Task<std::string> Request::next_chunk() const {
 
 const Identity& Request::identity() const { return exchange_->identity; }
 const std::string& Request::client_address() const { return exchange_->client_address; }
+bool Request::behind_proxy() const { return exchange_->behind_proxy; }
 
 Result<QueryString> QueryString::parse(const Request& request,
                                        std::vector<std::string_view> known_names) {

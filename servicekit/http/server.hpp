@@ -78,6 +78,8 @@ class Request {
   Task<std::string> next_chunk() const;
   const Identity& identity() const;
   const std::string& client_address() const;  ///< behind configured proxies: of X-Forwarded-For
+  /// Whether a configured proxy sent it, so that its X-Forwarded-* headers count.
+  bool behind_proxy() const;
 
   explicit Request(detail::Exchange* exchange) : exchange_{exchange} {}
 
@@ -200,8 +202,11 @@ struct ServerConfig {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;                      ///< 0: any; see Server::port()
   std::vector<std::string> trusted_proxies{};  ///< addresses whose X-Forwarded-For counts
-  bool trust_deadline_header = false;          ///< X-Deadline-Ms of internal callers
+  bool trust_deadline_header = false;          ///< X-Deadline-Ms may shorten the deadline
   ServerLimits limits{};
+  /// Sees the answer to every request, refusals of the pipeline included, before it is rendered.
+  /// On the request's loop; does not wait. For CORS.
+  std::function<void(const Request&, Response&)> on_response{};
 };
 
 /// HTTP/1.1 (RFC 9112) on every loop, one listener each by SO_REUSEPORT. The pipeline of a request:

@@ -28,6 +28,7 @@ struct Exchange {
   PathParams params;
   Identity identity;
   std::string client_address;
+  bool behind_proxy = false;
   Context context;
   std::optional<telemetry::Span> span;
   std::chrono::steady_clock::time_point started;

@@ -236,6 +236,7 @@ std::optional<Response> Pipeline::check_body(const Exchange& exchange) const {
 void Pipeline::read_client_address(Exchange& exchange, std::string_view peer,
                                    bool peer_trusted) const {
   exchange.client_address.assign(peer);
+  exchange.behind_proxy = peer_trusted;
   if (!peer_trusted) return;
   // The last entry that is no proxy of ours: what stands before it is the client's own claim.
   std::string chain;
@@ -323,7 +324,8 @@ Task<Response> Pipeline::answer(Exchange* exchange) {
   co_return unavailable_problem();
 }
 
-void Pipeline::finish(Exchange& exchange, const Response& response) {
+void Pipeline::finish(Exchange& exchange, Response& response) {
+  if (parts_.config->on_response) parts_.config->on_response(Request{&exchange}, response);
   const auto duration = Clock::now() - exchange.started;
   const auto status_class =
       std::clamp<std::size_t>(static_cast<std::size_t>(response.status) / 100, 1, 5) - 1;

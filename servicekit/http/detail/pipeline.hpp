@@ -48,8 +48,8 @@ class Pipeline {
   /// Runs the handler; whatever it throws becomes a response.
   Task<Response> answer(Exchange* exchange);
 
-  /// Access log and metrics.
-  void finish(Exchange& exchange, const Response& response);
+  /// The service's own last word, access log and metrics.
+  void finish(Exchange& exchange, Response& response);
 
   bool trusts(std::string_view address) const { return proxies_.contains(address); }
 
