@@ -208,4 +208,4 @@ def uuid_of(key: str) -> str:
 
 
 def read_mails(url: str) -> list[dict[str, Any]]:
-    return get_json(f"{url}/api/messages?limit=1000000")["messages"]
+    return get_json(f"{url}/api/messages?summary=true&limit=1000000")["messages"]
