@@ -15,7 +15,10 @@
 #include "servicekit/core/secret.hpp"
 #include "servicekit/core/time.hpp"
 #include "servicekit/core/uuid.hpp"
-#include "servicekit/postgres/database.hpp"
+
+namespace stoa::telemetry {
+class Telemetry;
+}
 
 // Facts between services: CloudEvents 1.0 (structured JSON) over RabbitMQ quorum queues.
 namespace stoa::messaging {
@@ -94,9 +97,9 @@ class Consumer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Publishes the outbox of one service, on a thread with a database connection of its own. One relay
-/// is active per database (session advisory lock on that connection); the others stand by, hand on
-/// their wake-ups, and take over when it ends. Reads a batch, publishes with confirms and
+/// Publishes the outbox of one service, on a thread with a database connection of its own. One
+/// relay is active per database (session advisory lock on that connection); the others stand by,
+/// hand on their wake-ups, and take over when it ends. Reads a batch, publishes with confirms and
 /// `mandatory`, deletes what was confirmed; a take-over may publish twice. Events of a type whose
 /// queues (contracts/events/topology.yaml) do not all exist wait in the outbox, the others pass.
 class OutboxRelay {

@@ -134,7 +134,10 @@ def to_cpp(topology: Topology) -> str:
         f'{{"retry-{delay_name(delay)}", std::chrono::milliseconds{{{delay}}}}}' for delay in topology.retry_delays_ms
     )
     routes = "".join(
-        f'    {{"{key}", "{queue}"}},\n' for key in topology.events for queue in topology.listeners(key)
+        f'    {{"{service}", "{key}", "{queue}"}},\n'
+        for service, keys in topology.publishers.items()
+        for key in keys
+        for queue in topology.listeners(key)
     )
     wait = topology.wait_delay_ms
     return f"""// Written by `tools/topology/topology cpp` from contracts/events/topology.yaml.
@@ -158,6 +161,7 @@ inline constexpr std::string_view dead_suffix = "dead";
 
 /// Which queues must exist before an event of a type may leave its outbox.
 struct Route {{
+  std::string_view publisher;
   std::string_view type;
   std::string_view queue;
 }};

@@ -1,0 +1,56 @@
+#include <algorithm>
+#include <vector>
+
+#include "servicekit/core/unavailable.hpp"
+#include "servicekit/messaging/detail/amqp_connection.hpp"
+#include "servicekit/messaging/detail/envelope.hpp"
+#include "servicekit/messaging/detail/retry_route.hpp"
+#include "servicekit/messaging/messaging.hpp"
+#include "servicekit/messaging/topology_table.hpp"
+
+namespace stoa::messaging {
+namespace {
+
+// An inbox forgets after 30 days; a day's distance keeps clocks out of it.
+constexpr std::chrono::days age_max{29};
+constexpr std::chrono::milliseconds confirm_timeout{10'000};
+
+// The older of what the event and its burial say; something without any date is too old.
+Instant age_of(const detail::Delivery& dead) {
+  const auto event = detail::read_envelope(dead.body);
+  const auto died = detail::died_at(dead);
+  if (event && died) return std::min(event->time, *died);
+  if (event) return event->time;
+  return died.value_or(Instant{});
+}
+
+}  // namespace
+
+std::size_t redrive(const BrokerConfig& broker, const std::string& queue, std::size_t count_max) {
+  const std::string dead_queue = queue + "." + std::string{topology::dead_suffix};
+  detail::AmqpConnection connection{broker, 0, "redrive " + queue};
+  if (!connection.queue_exists(dead_queue)) throw Unavailable{dead_queue + " does not exist"};
+  const auto oldest = std::chrono::system_clock::now() - age_max;
+
+  // No more than there were at the start: what dies again meanwhile is not moved twice.
+  std::size_t looked_at = connection.queue_length(dead_queue);
+  std::size_t moved = 0;
+  for (; looked_at > 0 && moved < count_max; --looked_at) {
+    const auto dead = connection.get(dead_queue);
+    if (!dead) break;
+    // Left unacknowledged: the broker puts it back when the connection closes.
+    if (age_of(*dead) < oldest) continue;
+    connection.publish(detail::revive(queue, *dead));
+    connection.settle(confirm_timeout);
+    for (const detail::Settled& settled : connection.take_settled()) {
+      if (settled.outcome != detail::Settled::Outcome::confirmed) {
+        throw Unavailable{queue + " does not take the message"};
+      }
+    }
+    connection.ack(dead->tag, false);
+    ++moved;
+  }
+  return moved;
+}
+
+}  // namespace stoa::messaging
