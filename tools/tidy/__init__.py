@@ -1,0 +1,1 @@
+"""The house rules of this repository, as tests. See README.md."""

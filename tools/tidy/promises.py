@@ -1,0 +1,125 @@
+"""What sources and documents say must be the same."""
+
+import re
+
+import yaml
+
+from tidy.tree import Finding, Tree, is_test, line_of, service_of
+
+PROBLEMS = "contracts/http/problems.d/"
+METRICS = "contracts/telemetry/metrics.yaml"
+CODES = [
+    re.compile(r'\brefuse\(\s*ErrorKind::\w+\s*,\s*"(\w+)"'),
+    re.compile(r'\.kind\s*=\s*ErrorKind::\w+\s*,\s*\.code\s*=\s*"(\w+)"'),
+    re.compile(r'\bid_param<\w+>\(\s*\w+\s*,\s*"\w+"\s*,\s*"(\w+)"'),
+]
+METRIC = re.compile(r'\b(counter|gauge|histogram)\(\s*"([a-z_0-9]+)"')
+SETTING = re.compile(r'"(STOA_[A-Z0-9_]+)"')
+LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+CODE_SPAN = re.compile(r"`[^`\n]*`")
+CRASH_POINT = re.compile(r'\bcrash_point\(\s*("([^"]*)")?')
+CRASH_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+
+
+def production(tree: Tree) -> list[str]:
+    return [file for file in tree.cpp() if file.startswith(("services/", "servicekit/")) and not is_test(file)]
+
+
+def documented_codes(tree: Tree):
+    """code → first place; findings for what is wrong with the list itself."""
+    places, findings = {}, []
+    for file in tree.files:
+        if not (file.startswith(PROBLEMS) and file.endswith(".yaml")):
+            continue
+        for entry in yaml.safe_load(tree.text(file)) or []:
+            code = entry.get("code", "")
+            missing = [key for key in ("code", "status", "title", "meaning") if not entry.get(key)]
+            if missing:
+                findings.append(Finding(file, 1, "error-code", f"{code or entry}: {', '.join(missing)} missing"))
+            if code in places:
+                findings.append(Finding(file, 1, "error-code", f"{code} stands already in {places[code]}"))
+            places.setdefault(code, file)
+    return places, findings
+
+
+def error_codes(tree: Tree):
+    documented, findings = documented_codes(tree)
+    yield from findings
+    for file in production(tree):
+        text = tree.code_with_literals(file)
+        for pattern in CODES:
+            for match in pattern.finditer(text):
+                if match[1] not in documented:
+                    line = line_of(text, match.start())
+                    yield Finding(file, line, "error-code", f"{match[1]} has no entry in {PROBLEMS}")
+
+
+def metric_names(tree: Tree):
+    known = yaml.safe_load(tree.text(METRICS)) if METRICS in tree.files else {}
+    for file in production(tree):
+        text = tree.code_with_literals(file)
+        for match in METRIC.finditer(text):
+            place = Finding(file, line_of(text, match.start()), "metric-name", "")
+            entry = known.get(match[2])
+            if entry is None:
+                yield Finding(place.file, place.line, place.rule, f"{match[2]} is not in {METRICS}")
+            elif entry["type"] != match[1]:
+                yield Finding(place.file, place.line, place.rule, f"{match[2]} is a {entry['type']} in {METRICS}")
+
+
+def settings(tree: Tree):
+    shared = "servicekit/runtime/README.md"
+    for file in production(tree):
+        service = service_of(file)
+        if service is None:
+            continue
+        readmes = [f"services/{service}/README.md", shared]
+        documents = "\n".join(tree.text(readme) for readme in readmes if readme in tree.files)
+        text = tree.code_with_literals(file)
+        for match in SETTING.finditer(text):
+            if not re.search(rf"\b{match[1]}", documents):
+                line = line_of(text, match.start())
+                yield Finding(file, line, "setting", f"{match[1]} is not in {readmes[0]}")
+
+
+def crash_points(tree: Tree):
+    first: dict[str, str] = {}
+    for file in production(tree):
+        if file.startswith("servicekit/runtime/crash_point."):
+            continue
+        text = tree.code_with_literals(file)
+        for match in CRASH_POINT.finditer(text):
+            line = line_of(text, match.start())
+            if match[1] is None or "\n" in match[0]:
+                yield Finding(file, line, "crash-point", "its name is a literal on the line of its call")
+            elif not CRASH_NAME.fullmatch(match[2]):
+                yield Finding(file, line, "crash-point", f'"{match[2]}" is not of the form "order.place.before_commit"')
+            elif match[2] in first:
+                yield Finding(file, line, "crash-point", f'"{match[2]}" stands already at {first[match[2]]}')
+            else:
+                first[match[2]] = f"{file}:{line}"
+
+
+def heading_anchors(text: str) -> set[str]:
+    titles = re.findall(r"^#+\s+(.*?)\s*$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()).replace(" ", "-") for title in titles}
+
+
+def markdown_links(tree: Tree):
+    for file in tree.having(".md"):
+        blank = lambda match: re.sub(r"[^\n]", " ", match[0])  # noqa: E731
+        text = CODE_SPAN.sub(blank, FENCE.sub(blank, tree.text(file)))
+        for match in LINK.finditer(text):
+            target, _, anchor = match[1].partition("#")
+            if re.match(r"[a-z]+:", match[1]):
+                continue
+            path = (tree.root / file).parent / target if target else tree.root / file
+            line = line_of(text, match.start())
+            if not path.exists():
+                yield Finding(file, line, "markdown-link", f"{match[1]} leads nowhere")
+            elif anchor and path.suffix == ".md" and anchor not in heading_anchors(path.read_text()):
+                yield Finding(file, line, "markdown-link", f"{match[1]}: no such heading")
+
+
+RULES = [error_codes, metric_names, settings, crash_points, markdown_links]
