@@ -30,6 +30,8 @@ ServiceConfig ServiceConfig::read(Environment& environment, std::string_view ser
   ServiceConfig config;
   config.server.address = environment.text("STOA_ADDRESS", "0.0.0.0");
   config.server.port = port(environment, "STOA_PORT", default_port);
+  // It can only shorten the deadline of whoever sends it.
+  config.server.trust_deadline_header = true;
   config.server.trusted_proxies = environment.list("STOA_TRUSTED_PROXIES", "");
   config.admin_address = environment.text("STOA_ADMIN_ADDRESS", "0.0.0.0");
   config.admin_port =

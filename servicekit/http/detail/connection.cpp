@@ -168,6 +168,7 @@ Task<Connection::Outcome> Connection::serve_request() {
 Task<> Connection::shed() {
   server_->shared().shed.add();
   exchange_.context = {};
+  exchange_.method = parser_.message().method() == HTTP_HEAD ? Method::head : Method::get;
   // A request without a body keeps its connection: connecting anew would only add to the load.
   parser_.expect_body(0, true);
   std::optional<Response> ignored;
@@ -330,7 +331,7 @@ Task<bool> Connection::flush(std::string_view extra) {
 Task<> Connection::write_response(Response response) {
   if (!keeps_alive()) must_close_ = true;
   if (response.stream) {
-    co_await write_stream(response);
+    co_await write_stream(std::move(response));
     co_return;
   }
   const Context& context = exchange_.context;
@@ -338,13 +339,17 @@ Task<> Connection::write_response(Response response) {
     complete_problem(response, exchange_.path(),
                      context.trace.valid() ? context.trace.trace_id_hex() : std::string{});
   }
+  // A proxied answer to HEAD tells the length of a body that nobody has here.
+  const bool is_head = exchange_.method == Method::head;
+  const std::uint64_t length =
+      is_head && response.stream_length ? *response.stream_length : response.body.size();
   append_head(out_, response,
               {.date = server_->date(),
                .request_id =
                    context.request_id ? std::string_view{*context.request_id} : std::string_view{},
                .keep_alive = !must_close_,
-               .length = response.body.size()});
-  const bool with_body = exchange_.method != Method::head && !response.body.empty();
+               .length = length});
+  const bool with_body = !is_head && !response.body.empty();
   if (with_body && response.body.size() > small_body) {
     const bool flushed = co_await flush(response.body);
     if (!flushed) must_close_ = true;
@@ -359,7 +364,7 @@ Task<> Connection::write_response(Response response) {
   }
 }
 
-Task<> Connection::write_stream(Response& response) {
+Task<> Connection::write_stream(Response response) {
   const bool chunked = !response.stream_length && !parser_.message().http_1_0();
   if (!response.stream_length && !chunked) must_close_ = true;
   append_head(out_, response,

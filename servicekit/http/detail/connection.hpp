@@ -56,7 +56,7 @@ class Connection final : public BodyStream, public ListHook {
   bool flushed_at_once();
   Task<bool> flush(std::string_view extra = {});
   Task<> write_response(Response response);
-  Task<> write_stream(Response& response);
+  Task<> write_stream(Response response);
   Task<> write_refusal(Refusal refusal);
   Task<> linger();
   void continue_expected();
