@@ -20,6 +20,8 @@ std::vector<std::string> split(std::string_view path) {
   for (const auto part : std::views::split(path.substr(1), '/')) {
     segments.emplace_back(std::string_view{part});
   }
+  // A split of nothing has no part, and "/" is one empty segment like the end of "/a/".
+  if (segments.empty()) segments.emplace_back();
   return segments;
 }
 

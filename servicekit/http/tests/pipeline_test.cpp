@@ -66,6 +66,7 @@ Task<Response> show_query(Context, Request request) {
 
 Router routes() {
   Router router;
+  router.get("/", anyone, say_hello);
   router.get("/open", anyone, show_context);
   router.get("/mine", signed_in, say_hello);
   router.get("/staff", needs("catalog:write"), say_hello);
@@ -91,6 +92,12 @@ class PipelineTest : public testing::Test {
       {.trusted_proxies = {"127.0.0.1", "10.0.0.0/8"}, .trust_deadline_header = true},
       &authenticator_};
 };
+
+TEST_F(PipelineTest, HasARootLikeAnyOtherPath) {
+  EXPECT_EQ(status_of(get("/")), 200);
+  EXPECT_EQ(status_of(get("//")), 404);
+  EXPECT_EQ(status_of(get("/open/")), 404);
+}
 
 TEST_F(PipelineTest, AsksForATokenWhereOneIsNeeded) {
   for (const std::string_view path : {"/mine", "/staff", "/internal"}) {
