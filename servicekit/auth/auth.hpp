@@ -98,7 +98,6 @@ struct VerifierConfig {
   std::chrono::milliseconds revocations_every{2'000};
   std::chrono::milliseconds jwks_every{300'000};
   std::chrono::milliseconds unknown_key_every{5'000};  ///< at most so often for an unknown kid
-};  ///< sooner, at most once in 5 s, on an unknown kid
 };
 
 /// Verifies bearer tokens of users (keys from user-service's /.well-known/jwks.json, kept while it
