@@ -137,8 +137,8 @@ void Consumer::Impl::run() {
     try {
       serve_session(backoff);
     } catch (const Unavailable& failure) {
-      telemetry_.warn("consumer.disconnected",
-                      {{"queue", options_.queue}, {"reason", failure.what()}});
+      telemetry_.warn("consumer_disconnected",
+                      {{"queue", options_.queue}, {"detail", failure.what()}});
     }
     connected_.set(0);
     // A paused batch of the lost connection gives up: its messages come again.
@@ -159,7 +159,7 @@ void Consumer::Impl::serve_session(detail::Backoff& backoff) {
   if (!await_queue(connection)) return;
   connection.consume(options_.queue, options_.prefetch);
   connected_.set(1);
-  telemetry_.info("consumer.connected", {{"queue", options_.queue}});
+  telemetry_.info("consumer_connected", {{"queue", options_.queue}});
   backoff.reset();
   while (!shared_->stopping.load()) turn(connection);
   drain(connection);
@@ -170,7 +170,7 @@ bool Consumer::Impl::await_queue(detail::AmqpConnection& connection) {
   detail::Backoff backoff{reconnect_first, reconnect_max};
   bool said = false;
   while (!connection.queue_exists(options_.queue)) {
-    if (!said) telemetry_.error("consumer.queue_missing", {{"queue", options_.queue}});
+    if (!said) telemetry_.error("consumer_queue_missing", {{"queue", options_.queue}});
     said = true;
     queue_missing_.set(1);
     const auto until = std::chrono::steady_clock::now() + backoff.next();
@@ -259,13 +259,13 @@ void Consumer::Impl::reroute(detail::AmqpConnection& connection, const InHand& i
   const bool waits = item.verdict->kind == Verdict::Kind::wait;
   (where.dead ? dead_ : waits ? waited_ : refused_).add();
   if (where.dead) {
-    telemetry_.error("consumer.dead_letter", {{"queue", options_.queue},
+    telemetry_.error("consumer_dead_letter", {{"queue", options_.queue},
                                               {"event_id", item.delivery.message_id},
-                                              {"reason", item.verdict->reason}});
+                                              {"detail", item.verdict->reason}});
   } else if (!waits) {
-    telemetry_.warn("consumer.refused", {{"queue", options_.queue},
+    telemetry_.warn("consumer_refused", {{"queue", options_.queue},
                                          {"event_id", item.delivery.message_id},
-                                         {"reason", item.verdict->reason}});
+                                         {"detail", item.verdict->reason}});
   }
 }
 

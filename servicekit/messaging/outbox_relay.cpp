@@ -14,9 +14,9 @@
 #include "servicekit/messaging/detail/backoff.hpp"
 #include "servicekit/messaging/detail/envelope.hpp"
 #include "servicekit/messaging/detail/outbox_table.hpp"
+#include "servicekit/messaging/detail/topology.hpp"
 #include "servicekit/messaging/detail/wakeup.hpp"
 #include "servicekit/messaging/messaging.hpp"
-#include "servicekit/messaging/topology_table.hpp"
 #include "servicekit/runtime/crash_point.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
@@ -136,7 +136,7 @@ void OutboxRelay::Impl::run() {
       turn();
       continue;
     } catch (const detail::OutboxUnavailable& failure) {
-      telemetry_.warn("outbox.database_lost", {{"reason", failure.what()}});
+      telemetry_.warn("outbox_database_lost", {{"detail", failure.what()}});
       drop_broker();
       // With the connection went the lock: whatever was confirmed is published again by whoever
       // is active next, and absorbed by the inboxes.
@@ -145,7 +145,7 @@ void OutboxRelay::Impl::run() {
       active_ = false;
       active_gauge_.set(0);
     } catch (const Unavailable& failure) {
-      telemetry_.warn("outbox.broker_lost", {{"reason", failure.what()}});
+      telemetry_.warn("outbox_broker_lost", {{"detail", failure.what()}});
       drop_broker();
     }
     rest(backoff_.next());
@@ -161,7 +161,7 @@ void OutboxRelay::Impl::turn() {
   if (!active_) {
     active_ = true;
     active_gauge_.set(1);
-    telemetry_.info("outbox.active");
+    telemetry_.info("outbox_active");
   }
   if (!broker_) connect_broker();
   relay();
@@ -293,7 +293,7 @@ void OutboxRelay::Impl::settle() {
 // Rows of a held type wait where they are; those of other types pass them.
 void OutboxRelay::Impl::hold(const std::string& type, std::string_view why) {
   const auto [held, first] = held_.try_emplace(type);
-  if (first) telemetry_.error("outbox.held", {{"type", type}, {"reason", why}});
+  if (first) telemetry_.error("outbox_held", {{"type", type}, {"detail", why}});
   held->second.until = Clock::now() + held->second.backoff.next();
   held_gauge_.set(static_cast<double>(held_.size()));
 }
@@ -304,7 +304,7 @@ void OutboxRelay::Impl::look_at_held() {
     if (now < item->second.until) {
       ++item;
     } else if (has_queues(item->first)) {
-      telemetry_.info("outbox.released", {{"type", item->first}});
+      telemetry_.info("outbox_released", {{"type", item->first}});
       item = held_.erase(item);
       woken_ = true;
     } else {
@@ -344,7 +344,7 @@ void OutboxRelay::Impl::finish() {
     settle();
     table_->forget_and_read({.forget = confirmed_, .in_flight = {}, .held = {}, .count_max = 0});
   } catch (const Unavailable& failure) {
-    telemetry_.warn("outbox.stopped_early", {{"reason", failure.what()}});
+    telemetry_.warn("outbox_stopped_early", {{"detail", failure.what()}});
   }
 }
 

@@ -5,8 +5,8 @@
 #include "servicekit/messaging/detail/amqp_connection.hpp"
 #include "servicekit/messaging/detail/envelope.hpp"
 #include "servicekit/messaging/detail/retry_route.hpp"
+#include "servicekit/messaging/detail/topology.hpp"
 #include "servicekit/messaging/messaging.hpp"
-#include "servicekit/messaging/topology_table.hpp"
 
 namespace stoa::messaging {
 namespace {

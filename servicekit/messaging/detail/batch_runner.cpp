@@ -115,7 +115,7 @@ Task<std::vector<Verdict>> BatchRunner::handle(std::vector<Event> events) {
 
 void BatchRunner::pause(const std::string& reason) {
   if (!paused_) {
-    telemetry_.warn("consumer.paused", {{"queue", options_.queue}, {"reason", reason}});
+    telemetry_.warn("consumer_paused", {{"queue", options_.queue}, {"detail", reason}});
   }
   paused_ = true;
   paused_gauge_.set(1);
@@ -123,7 +123,7 @@ void BatchRunner::pause(const std::string& reason) {
 
 void BatchRunner::resume() {
   if (!paused_) return;
-  telemetry_.info("consumer.resumed", {{"queue", options_.queue}});
+  telemetry_.info("consumer_resumed", {{"queue", options_.queue}});
   paused_ = false;
   paused_gauge_.set(0);
 }

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "servicekit/core/require.hpp"
-#include "servicekit/messaging/topology_table.hpp"
+#include "servicekit/messaging/detail/topology.hpp"
 
 namespace stoa::messaging::detail {
 namespace {

@@ -10,7 +10,7 @@
 #include <rabbitmq-c/amqp.h>
 #include <rabbitmq-c/tcp_socket.h>
 
-#include "servicekit/messaging/topology_table.hpp"
+#include "servicekit/messaging/detail/topology.hpp"
 #include "servicekit/testing/private_rabbitmq.hpp"
 
 namespace stoa::messaging {
