@@ -96,6 +96,16 @@ std::string RawClient::read_all() {
   return std::exchange(unread_, {});
 }
 
+std::size_t RawClient::discard_all() {
+  std::size_t count = unread_.size();
+  unread_.clear();
+  while (fill()) {
+    count += unread_.size();
+    unread_.clear();
+  }
+  return count;
+}
+
 std::string RawClient::read_response(bool has_body) {
   while (unread_.find("\r\n\r\n") == std::string::npos) {
     if (!fill()) return {};

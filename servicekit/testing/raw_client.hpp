@@ -32,6 +32,8 @@ class RawClient {
   /// responses (1xx) come as they are, one at a time. What follows stays for the next call. "" when
   /// the server closed instead.
   std::string read_response(bool has_body = true);
+  /// Reads and forgets everything until the server closes: how many bytes that were.
+  std::size_t discard_all();
   /// Whether the server closes within `patience`, whatever it sends before.
   bool closed();
 

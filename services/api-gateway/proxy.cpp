@@ -1,0 +1,223 @@
+#include "services/api-gateway/proxy.hpp"
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "servicekit/core/unavailable.hpp"
+
+namespace stoa::gateway {
+namespace {
+
+// A body up to this many bytes is collected and may be sent again; a larger one passes through.
+constexpr std::size_t collected_max = std::size_t{64} * 1024;
+
+http::Response no_route() {
+  return http::problem({.kind = ErrorKind::not_found,
+                        .code = "route_not_found",
+                        .detail = "there is nothing at this path"});
+}
+
+http::Response too_large() {
+  return http::problem({.kind = ErrorKind::too_large,
+                        .code = "body_too_large",
+                        .detail = "the body is too large for this resource"});
+}
+
+bool same_text(std::string_view text, std::string_view lower_case) {
+  return std::ranges::equal(text, lower_case, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + ('a' - 'A')) : a) == b;
+  });
+}
+
+bool begins_with(std::string_view text, std::string_view lower_case) {
+  return text.size() >= lower_case.size() &&
+         same_text(text.substr(0, lower_case.size()), lower_case);
+}
+
+// Framing and connection headers are each hop's own; the others are what only we may say.
+bool is_ours(std::string_view name) {
+  switch (name.size()) {
+    case 2:
+      return same_text(name, "te");
+    case 4:
+      return same_text(name, "host");
+    case 6:
+      return same_text(name, "expect");
+    case 7:
+      return same_text(name, "trailer") || same_text(name, "upgrade");
+    case 9:
+      return same_text(name, "forwarded") || same_text(name, "x-real-ip");
+    case 10:
+      return same_text(name, "connection") || same_text(name, "keep-alive");
+    case 11:
+      return same_text(name, "traceparent");
+    case 12:
+      return same_text(name, "x-request-id");
+    case 13:
+      return same_text(name, "x-deadline-ms");
+    case 14:
+      return same_text(name, "content-length");
+    case 16:
+      return same_text(name, "proxy-connection");
+    case 17:
+      return same_text(name, "transfer-encoding");
+    case 19:
+      return same_text(name, "proxy-authorization");
+    default:
+      return false;
+  }
+}
+
+bool is_dropped(std::string_view name, std::string_view connection_lists) {
+  if (is_ours(name) || begins_with(name, "x-user-") || begins_with(name, "x-forwarded-")) {
+    return true;
+  }
+  // What Connection names belongs to this hop (RFC 9110 section 7.6.1). A client cannot take away
+  // its own token: naming Authorization there only drops it, and the service asks for one.
+  while (!connection_lists.empty()) {
+    const std::size_t end = std::min(connection_lists.find(','), connection_lists.size());
+    std::string_view option = connection_lists.substr(0, end);
+    connection_lists.remove_prefix(std::min(end + 1, connection_lists.size()));
+    while (option.starts_with(' ')) option.remove_prefix(1);
+    while (option.ends_with(' ')) option.remove_suffix(1);
+    if (option.size() == name.size() &&
+        std::ranges::equal(option, name, [](char a, char b) { return (a | 0x20) == (b | 0x20); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string_view outer_proto(const http::Request& request) {
+  const std::string_view told = request.header("x-forwarded-proto");
+  return request.behind_proxy() && told == "https" ? "https" : "http";
+}
+
+std::string request_headers(const http::Request& request) {
+  struct Lines {
+    std::string text;
+    std::string_view connection;
+  } lines{.text = {}, .connection = request.header("connection")};
+  if (same_text(lines.connection, "keep-alive") || same_text(lines.connection, "close")) {
+    lines.connection = {};
+  }
+  lines.text.reserve(512);
+  request.each_header([&lines](std::string_view name, std::string_view value) {
+    if (is_dropped(name, lines.connection)) return;
+    lines.text.append(name).append(": ").append(value).append("\r\n");
+  });
+  lines.text.append("x-forwarded-for: ").append(request.client_address());
+  lines.text.append("\r\nx-forwarded-proto: ").append(outer_proto(request));
+  lines.text.append("\r\nx-forwarded-host: ").append(request.header("host")).append("\r\n");
+  return std::move(lines.text);
+}
+
+// The server writes its own date and request id.
+std::string answer_headers(std::string_view received) {
+  std::string kept;
+  kept.reserve(received.size());
+  while (!received.empty()) {
+    const std::size_t end = received.find("\r\n") + 2;
+    const std::string_view line = received.substr(0, end);
+    received.remove_prefix(end);
+    const std::string_view name = line.substr(0, line.find(':'));
+    if (same_text(name, "date") || same_text(name, "x-request-id")) continue;
+    kept += line;
+  }
+  return kept;
+}
+
+std::optional<std::uint64_t> content_length(const http::Request& request) {
+  const std::string_view text = request.header("content-length");
+  std::uint64_t length = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), length);
+  return read.ec == std::errc{} ? std::optional{length} : std::nullopt;
+}
+
+bool is_idempotent_by_key(const http::Request& request) {
+  return !request.header("idempotency-key").empty() && honours_idempotency_key(request.path());
+}
+
+/// The client's body as it arrives. What was read ahead comes first.
+class Upload final : public http::BodySource {
+ public:
+  Upload(http::Request request, std::string first) : request_{request}, first_{std::move(first)} {}
+
+  Task<std::string> next() override {
+    if (!first_.empty()) co_return std::exchange(first_, {});
+    std::string piece = co_await request_.next_chunk();
+    co_return piece;
+  }
+
+ private:
+  http::Request request_;
+  std::string first_;
+};
+
+}  // namespace
+
+void Proxy::mount(http::Router& router) {
+  router.fallback(http::anyone,
+                  [this](Context context, http::Request request) {
+                    return forward(std::move(context), request);
+                  },
+                  {.body_max = import_body_max,
+                   .streamed = true,
+                   .content_type = "",
+                   .deadline = parts_.settings.upload_timeout});
+}
+
+Task<http::Response> Proxy::forward(Context context, http::Request request) {
+  if (Cors::is_preflight(request)) co_return parts_.cors->answer_preflight(request);
+  const auto destination = find_destination(request.path());
+  if (!destination) co_return no_route();
+  // A service's token opens internal routes, and those are not behind this door.
+  if (request.identity().kind == http::Identity::Kind::service) co_return no_route();
+
+  auto verdict =
+      parts_.limits->take(request, traffic_of(http::name(request.method()), request.path()));
+  if (verdict.refusal) co_return std::move(*verdict.refusal);
+  if (content_length(request).value_or(0) > destination->body_max) co_return too_large();
+
+  if (!destination->is_streamed) context = context.within(parts_.settings.timeout);
+  http::Response response = co_await call(std::move(context), request, *destination);
+  response.headers += verdict.headers;
+  co_return response;
+}
+
+Task<http::Response> Proxy::call(Context context, http::Request request, Destination destination) {
+  http::ClientRequest forwarded{.method = request.method(),
+                                .target = std::string{request.target()},
+                                .headers = request_headers(request),
+                                .content_type = "",
+                                .idempotent = is_idempotent_by_key(request)};
+  const auto length = content_length(request);
+  // Up to here a body is held and told with its length; what is larger passes through.
+  const std::size_t held_max =
+      length || destination.is_streamed ? collected_max : destination.body_max;
+  bool ended = !length && request.header("transfer-encoding").empty();
+  while (!ended && forwarded.body.size() <= held_max) {
+    const std::string piece = co_await request.next_chunk();
+    ended = piece.empty();
+    forwarded.body += piece;
+    if (length && forwarded.body.size() == *length) ended = true;
+  }
+  if (forwarded.body.size() > destination.body_max) co_return too_large();
+  if (!ended) {
+    forwarded.upload = std::make_shared<Upload>(request, std::exchange(forwarded.body, {}));
+    forwarded.upload_length = length;
+  }
+  const auto client = parts_.clients[static_cast<std::size_t>(destination.upstream)];
+  auto answer = co_await client->open(std::move(context), std::move(forwarded));
+
+  http::Response response{.status = answer.status,
+                          .body = std::move(answer.body),
+                          .content_type = "",
+                          .headers = answer_headers(answer.headers),
+                          .stream = std::move(answer.stream)};
+  response.stream_length = answer.stream_length;
+  co_return response;
+}
+
+}  // namespace stoa::gateway

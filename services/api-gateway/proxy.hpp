@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+
+#include "servicekit/http/client.hpp"
+#include "servicekit/http/server.hpp"
+
+#include "services/api-gateway/cors.hpp"
+#include "services/api-gateway/rate_limit.hpp"
+#include "services/api-gateway/routes.hpp"
+
+namespace stoa::gateway {
+
+/// Forwards a public request to the service that owns its path, and the answer back.
+///
+/// The service sees one framing only, written here: a content-length, or our own chunks for a large
+/// upload of unknown length. It sees what the gateway knows (`x-request-id`, `traceparent`,
+/// `x-forwarded-*`), never what a client claims to be known (`x-user-*`).
+class Proxy {
+ public:
+  /// By Upstream, in its order. They outlive the proxy.
+  using Clients = std::array<http::Client*, upstream_count>;
+  struct Parts {
+    Clients clients;
+    RateLimit* limits;
+    const Cors* cors;
+    UpstreamSettings settings;
+  };
+  explicit Proxy(Parts parts) : parts_{parts} {}
+
+  /// The fallback of the router.
+  void mount(http::Router& router);
+
+  Task<http::Response> forward(Context context, http::Request request);
+
+ private:
+  Task<http::Response> call(Context context, http::Request request, Destination destination);
+
+  Parts parts_;
+};
+
+}  // namespace stoa::gateway
