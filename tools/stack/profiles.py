@@ -27,7 +27,7 @@ _POSTGRES_FAST = _POSTGRES_ALL | {
 }
 
 # One client plays thousands of buyers, so the numbers are raised; the limiter stays in the path.
-_GENEROUS_LIMITS = {f"STOA_LIMIT_{what}_PER_MINUTE": "100000000" for what in ("ADDRESS", "USER", "AUTH", "ORDERS")}
+_GENEROUS_LIMITS = {f"STOA_LIMIT_{what}_PER_MINUTE": "100000000" for what in ("ADDRESS", "USER", "AUTH", "ORDERS", "IMPORTS")}
 
 PROFILES = {
     profile.name: profile

@@ -48,6 +48,9 @@ class Settings:
             "STOA_SERVICE_KEY_FILE": str(own / "service-key.pem"),
             "STOA_SERVICE_JWKS": str(self._secrets / "service-jwks.json"),
         }
+        if name != "api-gateway":
+            # The gateway is at their door: whom it names in X-Forwarded-For is who asks.
+            settings["STOA_TRUSTED_PROXIES"] = "127.0.0.1"
         for callee in CALLEES[name]:
             settings[setting_of(callee)] = ",".join(self._addresses[callee])
         if database := SERVICES_WITH_DATABASE.get(name):
