@@ -79,6 +79,7 @@ SELECT format('GRANT CONNECT ON DATABASE %I TO audit', database) FROM wanted
 -- Creating an extension takes a right on the database that the owner of a schema does not have.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
+CREATE EXTENSION IF NOT EXISTS fuzzystrmatch;
 \ir rights.sql
 
 \set service order-service

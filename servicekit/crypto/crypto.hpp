@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,23 @@ using Digest = std::array<std::uint8_t, 32>;
 
 /// SHA-256 (FIPS 180-4).
 Digest sha256(std::string_view bytes);
+
+/// The same over bytes that come piece by piece.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  void add(std::string_view bytes);
+  /// Called once, after the last piece.
+  Digest digest();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// HMAC-SHA-256 (RFC 2104).
 Digest hmac_sha256(const Secret<>& key, std::string_view bytes);

@@ -33,6 +33,34 @@ Digest sha256(std::string_view bytes) {
   return digest;
 }
 
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+
+  State() {
+    const bool ok = context != nullptr && EVP_DigestInit_ex(context, sha256_method(), nullptr) == 1;
+    require(ok, "SHA-256 is always there");
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256::Sha256() : state_{std::make_unique<State>()} {}
+Sha256::~Sha256() = default;
+
+void Sha256::add(std::string_view bytes) {
+  const int ok = EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+  require(ok == 1, "a digest takes any bytes");
+}
+
+Digest Sha256::digest() {
+  Digest digest{};
+  unsigned size = 0;
+  const int ok = EVP_DigestFinal_ex(state_->context, digest.data(), &size);
+  require(ok == 1 && size == digest.size(), "a digest is asked for once");
+  return digest;
+}
+
 Digest hmac_sha256(const Secret<>& key, std::string_view bytes) {
   Digest digest{};
   unsigned size = 0;

@@ -68,7 +68,7 @@ class Settings:
     def _of_one(self, name: str) -> dict[str, str]:
         if name == "user-service":
             return {"STOA_KEY_ENCRYPTION_KEY_FILE": str(self._secrets / "key-encryption-key")}
-        if name == "order-service":
+        if name in ("order-service", "product-service"):
             return {"STOA_CURSOR_KEY_FILE": str(self._secrets / "cursor-key")}
         if name == "payment-service":
             return {"STOA_PROVIDER_ADDRESSES": self._addresses["payment-simulator"][0],

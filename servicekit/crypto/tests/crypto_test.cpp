@@ -11,6 +11,15 @@
 namespace stoa::crypto {
 namespace {
 
+TEST(Sha256, IsTheSameInPieces) {
+  Sha256 pieces;
+  pieces.add("one ");
+  pieces.add("");
+  pieces.add("two");
+
+  EXPECT_EQ(pieces.digest(), sha256("one two"));
+}
+
 TEST(Sha256, AgreesWithFips180) {
   EXPECT_EQ(hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(hex(sha256("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

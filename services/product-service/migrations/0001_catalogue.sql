@@ -37,7 +37,8 @@ CREATE TABLE variants (
   options    jsonb NOT NULL DEFAULT '{}',
   title      text NOT NULL DEFAULT '',  -- "M / Red", empty for the only variant
   position   integer NOT NULL,
-  UNIQUE (product_id, options)
+  -- Deferred: one statement may swap the options of two variants.
+  CONSTRAINT variants_differ UNIQUE (product_id, options) DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE TABLE prices (

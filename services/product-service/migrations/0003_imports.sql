@@ -17,6 +17,7 @@ CREATE TABLE imports (
   products_refused   bigint NOT NULL DEFAULT 0,
   problem_count      bigint NOT NULL DEFAULT 0,
   failure            text,
+  attempts           integer NOT NULL DEFAULT 0,  -- workers since the last committed step
   lease_owner        uuid,
   lease_until        timestamptz,
   created_at         timestamptz NOT NULL DEFAULT now(),

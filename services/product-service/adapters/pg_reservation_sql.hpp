@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "servicekit/postgres/database.hpp"
+
+#include "services/product-service/app/ports.hpp"
+
+// The statements that move stock for orders. Each locks reservations before stock, and both in the
+// order of their ids.
+namespace stoa::product {
+
+/// Reservations of one buyer take turns, so that their number is counted right and twins of one
+/// request do not meet. Sent before reserve_stock(), in the same transaction.
+postgres::Query lock_buyer(UserId buyer);
+
+/// All lines or none. One row a wanted line, in order: variant_id, product_id, sku, name, quantity,
+/// amount, available before, covered, expires_at (NULL: not made), known before, open reservations.
+/// `event_ids` has one id for each line.
+postgres::Query reserve_stock(const ReserveStock& command, std::int64_t deadline_seconds,
+                              const std::vector<Uuid>& event_ids,
+                              const std::optional<std::string>& traceparent);
+
+/// One row a line: variant_id, product_id, sku, name, quantity, amount, expires_at, state,
+/// currency.
+postgres::Query find_reservation(ReservationId id);
+
+/// One reservation moved as `settlement` says. Rows: the products whose availability turned.
+postgres::Query settle_reservation(ReservationId id, Settlement settlement);
+
+/// The same for events, each claimed in the inbox by this statement. Rows: kind 'unknown' with an
+/// event id, or 'stale' with a product id.
+postgres::Query settle_events(const std::vector<SettledOrder>& orders, std::string_view consumer);
+
+/// Rows: id, origin.
+postgres::Query claim_overdue_reservations(std::int64_t count_max, std::int64_t ask_again_seconds);
+
+}  // namespace stoa::product

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+
+#include "servicekit/postgres/database.hpp"
+
+#include "services/product-service/app/ports.hpp"
+
+namespace stoa::product {
+
+struct ReservationClock {
+  std::chrono::seconds deadline{900};  ///< until the sweep asks for the reservation's order
+  std::chrono::seconds ask_again{10};  ///< while its order is not settled
+};
+
+/// Stock and reservations in PostgreSQL. Every effect is one statement that locks the stock it
+/// touches in the order of the variants' ids, so that no two of them can deadlock. `wake` is
+/// called after a commit that wrote an event.
+class PgStockStore final : public StockStore {
+ public:
+  PgStockStore(postgres::Database& database, ReservationClock clock,
+               std::function<Uuid()> next_uuid)
+      : database_{database}, clock_{clock}, next_uuid_{std::move(next_uuid)} {}
+
+  Task<Result<Reserved>> reserve(Context context, ReserveStock command) override;
+  Task<StaleProducts> settle(Context context, ReservationId id, Settlement settlement) override;
+  Task<SettledBatch> settle_orders(Context context, std::vector<SettledOrder> orders) override;
+  Task<std::vector<OverdueReservation>> claim_overdue(Context context) override;
+  Task<std::optional<StockLevel>> level(Context context, VariantId id) override;
+  Task<Result<Adjusted>> adjust(Context context, AdjustStock command) override;
+  Task<Result<MovementPage>> movements(Context context, VariantId id,
+                                       std::optional<std::int64_t> before,
+                                       std::int64_t limit) override;
+
+ private:
+  Task<Result<Reserved>> repeat(Context context, ReserveStock command);
+
+  postgres::Database& database_;
+  ReservationClock clock_;
+  std::function<Uuid()> next_uuid_;
+};
+
+}  // namespace stoa::product
