@@ -73,7 +73,7 @@ ConfigurationError::ConfigurationError(std::vector<std::string> problems)
     : std::runtime_error{joined(problems)}, problems_{std::move(problems)} {}
 
 Environment::Environment(Get get)
-    : get_{get ? std::move(get) : Get{from_process}}, is_process_environment_{!get} {}
+    : is_process_environment_{!get}, get_{get ? std::move(get) : Get{from_process}} {}
 
 void Environment::complain(std::string_view name, std::string_view what) {
   problems_.push_back(std::format("{} {}", name, what));

@@ -74,8 +74,8 @@ class Environment {
   void complain(std::string_view name, std::string_view what);
   std::vector<std::string> unknown_names() const;
 
-  Get get_;
   bool is_process_environment_;
+  Get get_;
   std::vector<std::string> problems_;
   std::vector<std::string> read_;
 };
