@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check test unit format up down clean logs order stack engine-start engine-stop engine-status
+.PHONY: help help-all build check tidy dev test unit format up down clean logs order stack engine-start engine-stop engine-status
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ unit: build ## the C++ suites
 
 check: ## format, lint and house rules
 	@$(root) tools/check
+
+tidy: #- clang-tidy over everything; records the commit in .ci/tidy-base
+	@$(root) bash -c 'tools/build debug && tools/clang-tidy all'
+
+dev: ## the platform as debug processes; a saved C++ file restarts its service
+	@$(root) tools/dev
 
 test: ## every check and every suite
 	@tools/test

@@ -1,5 +1,5 @@
-// The least a service can do, for wrk: bench-http-server PORT. What it costs is what servicekit/http
-// costs; behind the gateway it is the trivial upstream.
+// The least a service can do, for wrk: bench-http-server PORT. What it costs is what
+// servicekit/http costs; behind the gateway it is the trivial upstream.
 #include <charconv>
 #include <cstdint>
 #include <string_view>

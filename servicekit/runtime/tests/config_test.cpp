@@ -162,7 +162,7 @@ TEST(Environment, RefusesAPasswordInTheDsnWithoutRepeatingIt) {
 }
 
 TEST(Environment, NamesASettingThatNobodyReads) {
-  ASSERT_EQ(::setenv("STOA_MISPELT", "1", 1), 0);  // NOLINT(concurrency-mt-unsafe)
+  ASSERT_EQ(::setenv("STOA_MISPELT", "1", 1), 0);              // NOLINT(concurrency-mt-unsafe)
   EXPECT_THAT(problems_of(Environment{from({})}), IsEmpty());  // another source than the process's
   Environment environment;
   EXPECT_THAT(problems_of(environment),

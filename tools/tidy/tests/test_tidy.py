@@ -14,6 +14,33 @@ from tidy.tree import Tree  # noqa: E402
 LONG_BODY = "\n".join(f"  use({i});" for i in range(70))
 PROBLEM = '- {code: out_of_stock, status: 409, title: Out of stock, meaning: "There is less than was asked for."}\n'
 
+OPENAPI = """
+openapi: 3.1.0
+info: {title: A, version: "1"}
+paths:
+  /things/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    get:
+      operationId: getThing
+      responses:
+        "200":
+          description: It.
+          content: {application/json: {schema: {$ref: "#/components/schemas/Thing"}}}
+components:
+  schemas:
+    Thing: {type: object}
+"""
+
+
+def broken_openapi() -> list[str]:
+    changes = [
+        ("operationId: getThing", "summary: no id"), ("schemas/Thing\"", "schemas/Thong\""), ('"200"', "200"),
+        ("description: It.", "summary: It."), ("name: id", "name: uid"), ("{type: string}", "{type: strong}"),
+        ("Thing: {type: object}", "Thing: {type: [thing]}"), ("title: A,", ""),
+    ]
+    return [OPENAPI.replace(before, after) for before, after in changes]
+
+
 FAULTS = [
     ("dependency", "services/a/app/x.cpp", '#include "services/b/domain/y.hpp"\n'),
     ("dependency", "servicekit/http/x.cpp", '#include "services/a/domain/y.hpp"\n'),
@@ -42,6 +69,14 @@ FAULTS = [
     ("include-order", "servicekit/core/x.cpp", '#include "y.hpp"\n'),
     ("forbidden-text", "deploy/x.yaml", "image: " + "docker.io" + "/library/debian\n"),
     ("forbidden-text", "tools/x", "cd " + "/wo" + "rk/main\n"),
+    ("data-file", "deploy/x.yaml", "a: 1\na: 2\n"),
+    ("data-file", "deploy/x.yaml", "a: [1\n"),
+    ("data-file", "deploy/x.json", '{"a": 1, "a": 2}'),
+    ("openapi", "contracts/http/b-service.yaml", "openapi: 3.0.3\n"),
+    *[("openapi", "contracts/http/a-service.yaml", fault) for fault in broken_openapi()],
+    ("event-schema", "contracts/events/order.placed.json", '{"type": "objekt"}'),
+    ("event-schema", "contracts/events/order.placed.json", '{"type": "object"}'),
+    ("event-schema", "contracts/events/order.placed.json", '{"required": ["order_id"], "examples": [{}]}'),
     ("error-code", "services/a/domain/x.cpp", 'auto r = refuse(ErrorKind::conflict,\n    "sold_out", "no");\n'),
     ("error-code", "contracts/http/problems.d/b.yaml", PROBLEM),
     ("error-code", "contracts/http/problems.d/b.yaml", "- {code: no_title, status: 409}\n"),
@@ -56,6 +91,9 @@ FAULTS = [
 ]
 
 CLEAN = {
+    "contracts/http/a-service.yaml": OPENAPI,
+    "contracts/events/order.paid.json": '{"type": "object", "required": ["order_id"], "examples": [{"order_id": "ord_1"}]}',
+    "deploy/compose.yaml": "x-a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: !reset null\n",
     "README.md": "# Stoa\n\n## Two commands\n\n[here](#two-commands) [there](docs/y.md) [out](https://example.org)\n",
     "docs/y.md": "`[not](a-link)`\n\n```\n[nor](this)\n```\n",
     "contracts/http/problems.d/a.yaml": PROBLEM,
