@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <sys/types.h>
+
+namespace stoa::payment {
+
+/// The real tools/payment-simulator as a process of this test: its own journal and port, killed and
+/// removed at the end.
+class SimulatorProcess {
+ public:
+  static constexpr std::string_view key = "test-provider-key";
+  static constexpr std::string_view webhook_secret = "test-webhook-secret";
+
+  /// `webhook_url` may be "": then nobody is told.
+  explicit SimulatorProcess(std::string webhook_url = "");
+  SimulatorProcess(const SimulatorProcess&) = delete;
+  SimulatorProcess& operator=(const SimulatorProcess&) = delete;
+  ~SimulatorProcess();
+
+  std::string address() const;
+
+  void start();   ///< returns when it accepts connections
+  void kill();    ///< SIGKILL
+  void freeze();  ///< SIGSTOP: connections are accepted by the kernel, nothing is answered
+  void thaw();
+
+ private:
+  bool accepts() const;
+
+  std::filesystem::path folder_;
+  std::string webhook_url_;
+  std::uint16_t port_;
+  std::uint16_t admin_port_;
+  pid_t process_ = -1;
+};
+
+/// A port of 127.0.0.1 that nobody listened on a moment ago.
+std::uint16_t free_port();
+
+}  // namespace stoa::payment
