@@ -7,7 +7,7 @@
 namespace stoa::order {
 namespace {
 
-constexpr std::string_view service = "order-service";
+constexpr std::string_view service_name = "order-service";
 // A sweep that died with an order in hand delays it by this much.
 constexpr std::chrono::seconds sweep_lease{5};
 
@@ -20,7 +20,7 @@ Secret<> derived_cursor_key(const Secret<>& service_key) {
 
 messaging::BrokerConfig Config::read_broker(runtime::Environment& environment) {
   return {.addresses = environment.addresses("STOA_BROKER_ADDRESSES"),
-          .user = environment.text("STOA_BROKER_USER", std::string{service}),
+          .user = environment.text("STOA_BROKER_USER", std::string{service_name}),
           .password = environment.secret("STOA_BROKER_PASSWORD")};
 }
 
@@ -29,9 +29,9 @@ Config Config::read(runtime::Environment& environment) {
     return std::chrono::seconds{environment.number(name, fallback, 1, max)};
   };
   Config config{
-      .service = runtime::ServiceConfig::read(environment, service, default_port),
+      .service = runtime::ServiceConfig::read(environment, service_name, default_port),
       .database = {.dsn = environment.dsn("STOA_DATABASE"),
-                   .application_name = std::string{service}},
+                   .application_name = std::string{service_name}},
       .broker = read_broker(environment),
       .service_key = environment.secret("STOA_SERVICE_KEY"),
       .service_jwks = environment.text("STOA_SERVICE_JWKS"),

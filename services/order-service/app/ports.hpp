@@ -103,10 +103,10 @@ struct Claim {
 
 /// Which orders, and from where on. Newest first unless `oldest_first`.
 struct ListOrders {
-  std::optional<UserId> customer;
-  std::vector<Status> statuses;  ///< empty: every one
+  std::optional<UserId> customer{};
+  std::vector<Status> statuses{};  ///< empty: every one
   bool oldest_first = false;
-  std::optional<OrderId> after;
+  std::optional<OrderId> after{};
   std::size_t limit = 20;
 };
 

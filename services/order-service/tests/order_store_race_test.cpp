@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "servicekit/crypto/crypto.hpp"
+#include "servicekit/telemetry/telemetry.hpp"
 #include "servicekit/testing/private_postgres.hpp"
 #include "servicekit/testing/run.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "servicekit/telemetry/telemetry.hpp"
 #include "servicekit/testing/private_postgres.hpp"
 #include "servicekit/testing/run.hpp"
 
