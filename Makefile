@@ -38,7 +38,7 @@ tidy: #- clang-tidy over everything; records the commit in .ci/tidy-base
 	@$(root) bash -c 'tools/build debug && tools/clang-tidy all'
 
 dev: ## the platform as debug processes; a saved C++ file restarts its service
-	@$(root) tools/dev
+	@$(root) tools/dev/dev
 
 test: ## every check and every suite
 	@tools/test

@@ -1,0 +1,99 @@
+"""The loop of make dev without a compiler; the watcher with the real inotify."""
+
+import pathlib
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from dev.loop import Loop, Watcher  # noqa: E402
+
+
+class FakeStack:
+    def __init__(self):
+        self.calls = []
+
+    def restart(self, name):
+        self.calls.append(f"restart {name}")
+
+    def run_command(self, name, command, migrate):
+        assert migrate
+        self.calls.append(f"{command} {name}")
+
+
+@pytest.fixture
+def place(tmp_path):
+    binaries = tmp_path / "build/debug/bin"
+    binaries.mkdir(parents=True)
+    for name in ("order-service", "user-service"):
+        (binaries / name).touch()
+    return tmp_path
+
+
+def loop_that_builds(place, *names, built=True):
+    stack, said = FakeStack(), []
+
+    def build():
+        for name in names:
+            (place / "build/debug/bin" / name).write_text(str(time.monotonic_ns()))
+        return built, "orders.cpp:1: error"
+
+    return Loop(place, build, stack, said.append), stack, said
+
+
+def test_restarts_only_what_the_build_changed(place):
+    loop, stack, said = loop_that_builds(place, "order-service")
+    loop.turn({"services/order-service/app/orders.cpp"})
+    assert stack.calls == ["restart order-service"]
+    assert said[0].startswith("services/order-service/app/orders.cpp → order-service  ")
+
+
+def test_restarts_everything_that_holds_a_changed_library(place):
+    loop, stack, _ = loop_that_builds(place, "order-service", "user-service")
+    loop.turn({"servicekit/http/server.cpp"})
+    assert stack.calls == ["restart order-service", "restart user-service"]
+
+
+def test_a_failed_build_leaves_everything_running(place):
+    loop, stack, said = loop_that_builds(place, "order-service", built=False)
+    loop.turn({"services/order-service/app/orders.cpp"})
+    assert stack.calls == []
+    assert "orders.cpp:1: error" in said[0]
+
+
+def test_a_new_migration_is_applied_first(place):
+    loop, stack, _ = loop_that_builds(place, "order-service")
+    loop.turn({"services/order-service/migrations/0002_more.sql"})
+    assert stack.calls == ["migrate order-service", "restart order-service"]
+
+
+def test_a_save_that_changes_no_program_restarts_nothing(place):
+    loop, stack, said = loop_that_builds(place)
+    loop.turn({"servicekit/core/money_test.cpp"})
+    assert stack.calls == []
+    assert "nothing to restart" in said[0]
+
+
+def test_the_watcher_tells_of_saved_sources_only(tmp_path):
+    folder = tmp_path / "services/order-service"
+    folder.mkdir(parents=True)
+    wanted = {"services/order-service/order.cpp", "services/order-service/order.hpp"}
+    with Watcher(tmp_path, ["services", "not-there"]) as watcher:
+        seen: set[str] = set()
+
+        def follow():
+            for saved in watcher:
+                seen.update(saved)
+                if seen >= wanted:
+                    return
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        (folder / "notes.txt").write_text("not a source")
+        (folder / "order.cpp").write_text("int x;")
+        (folder / "order.cpp.new").write_text("int y;")
+        (folder / "order.cpp.new").rename(folder / "order.hpp")
+        thread.join(10)
+    assert seen == wanted
