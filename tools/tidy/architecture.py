@@ -11,7 +11,7 @@ SQL = re.compile(
     r"\b(SELECT\s+[\w*(\"']|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|CREATE\s+TABLE\b|ALTER\s+TABLE\b|TRUNCATE\s)"
 )
 SQL_PLACES = re.compile(
-    r"services/[^/]+/(adapters/)?pg_[a-z0-9_]+\.cpp|servicekit/(postgres|testing)/.*|servicekit/messaging/detail/outbox_table\.cpp"
+    r"services/[^/]+/(adapters/)?pg_[a-z0-9_]+\.[ch]pp|servicekit/(postgres|testing)/.*|servicekit/messaging/detail/outbox_table\.cpp"
 )
 FORBIDDEN_FOLDERS = {"common", "utils", "util", "helpers", "misc", "base"}
 
