@@ -89,7 +89,7 @@ def test_cancel_after_payment_refunds_and_restocks(shop: Shop, staff) -> None:
     assert asked.json()["status"] in ("cancelling", "cancelled")
     buyer.wait_for(order["id"], "cancelled")
     payment = buyer.payments(order["id"])[0]
-    assert payment["refunded"]["amount"] == payment["amount"]["amount"]
+    assert payment["refunded"] == payment["captured"] == payment["amount"]
     shop.wait_for_mail(buyer.email, "cancelled")
 
     def restocked() -> bool:
@@ -110,8 +110,7 @@ def test_cancel_at_once_never_keeps_the_money(shop: Shop, staff) -> None:
         if asked.status_code == 202:
             buyer.wait_for(order["id"], "cancelled", within=60)
         for payment in buyer.payments(order["id"]):
-            if payment["status"] in ("captured", "refunded"):
-                assert payment["refunded"]["amount"] == payment["amount"]["amount"]
+            assert payment["refunded"] == payment["captured"]
 
 
 def test_cancelling_twice_is_one_cancel(shop: Shop, staff) -> None:
@@ -124,7 +123,7 @@ def test_cancelling_twice_is_one_cancel(shop: Shop, staff) -> None:
     assert (first.status_code, second.status_code) == (202, 202)
     buyer.wait_for(order["id"], "cancelled")
     payment = buyer.payments(order["id"])[0]
-    assert payment["refunded"]["amount"] == payment["amount"]["amount"]
+    assert payment["refunded"] == payment["captured"] == payment["amount"]
 
 
 def test_the_last_unit_raced_by_fifty_buyers_is_sold_once(shop: Shop, staff) -> None:
