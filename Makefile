@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check tidy dev test unit format up down clean logs order stack engine-start engine-stop engine-status
+.PHONY: help help-all build check tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ dev: ## the platform as debug processes; a saved C++ file restarts its service
 
 test: ## every check and every suite
 	@tools/test
+
+bench: ## the figures of this machine (about 10 minutes)
+	@$(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
 
 format: ## clang-format over the C++ sources
 	@$(root) bash -c 'git ls-files "*.cpp" "*.hpp" | xargs clang-format-19 -i'
