@@ -51,6 +51,12 @@ http::ClientConfig provider_client(const Config& config) {
           .timeout = config.provider_timeout};
 }
 
+Charges::Limits charge_limits(const Config& config) {
+  return {.in_flight_max = config.provider_calls_max,
+          .lease = config.lease,
+          .call_timeout = config.provider_timeout};
+}
+
 messaging::Consumer::Options consumes(std::string_view queue) {
   return {.queue = std::string{queue}};
 }
@@ -59,6 +65,28 @@ messaging::Consumer::Options consumes(std::string_view queue) {
 // service's own key rather than one more secret to hand out.
 Cursors cursors(const Config& config) {
   return Cursors{Secret<>{hex(crypto::hmac_sha256(config.service_key, "payment-service cursors"))}};
+}
+
+/// The safety nets: what a lost wake-up, a dead replica or a lost message left behind is found by
+/// one of these.
+void schedule(runtime::Process& process, Charges& charges, Refunds& refunds,
+              ProviderEvents& provider_events, PgUpkeep& upkeep) {
+  process.every("charges", charges_every, [&](Context c) { return charges.sweep(std::move(c)); });
+  process.every("refunds", refunds_every, [&](Context c) { return refunds.sweep(std::move(c)); });
+  process.every("provider_events", provider_events_every,
+                [&](Context c) { return provider_events.sweep(std::move(c)); });
+  process.every("gauges", measure_every, [&](Context c) { return upkeep.measure(std::move(c)); });
+  process.every("purge", purge_every, [&](Context c) { return upkeep.purge(std::move(c)); });
+}
+
+Task<> stop_workers(Charges& charges, Refunds& refunds) {
+  co_await charges.stop(stop_timeout);
+  co_await refunds.stop(stop_timeout);
+}
+
+Task<> stop_consumers(messaging::Consumer& placed, messaging::Consumer& cancelled) {
+  co_await placed.stop();
+  co_await cancelled.stop();
 }
 
 int serve() {
@@ -83,26 +111,20 @@ int serve() {
                   provider,
                   jitter(),
                   {.lease = config.lease, .call_timeout = config.provider_timeout}};
-  Charges charges{loops,
-                  store,
-                  provider,
-                  jitter(),
-                  [&refunds] { refunds.wake(); },
-                  {.in_flight_max = config.provider_calls_max,
-                   .lease = config.lease,
-                   .call_timeout = config.provider_timeout}};
+  Charges charges{
+      loops, store, provider, jitter(), [&refunds] { refunds.wake(); }, charge_limits(config)};
   ProviderEvents provider_events{loops, store, charges, refunds};
 
   OrderEvents order_events{charges, refunds};
   messaging::Consumer placed{loops, config.broker, consumes("payment-service.order-placed"),
-                             [&](Context context, std::vector<messaging::Event> events) {
-                               return order_events.placed(std::move(context), std::move(events));
+                             [&](Context context, std::vector<messaging::Event> batch) {
+                               return order_events.placed(std::move(context), std::move(batch));
                              },
                              telemetry};
   messaging::Consumer cancelled{
       loops, config.broker, consumes("payment-service.order-cancel-requested"),
-      [&](Context context, std::vector<messaging::Event> events) {
-        return order_events.cancel_requested(std::move(context), std::move(events));
+      [&](Context context, std::vector<messaging::Event> batch) {
+        return order_events.cancel_requested(std::move(context), std::move(batch));
       },
       telemetry};
 
@@ -120,19 +142,12 @@ int serve() {
   api.mount(router);
 
   PgUpkeep upkeep{database, telemetry};
-  process.every("charges", charges_every, [&](Context c) { return charges.sweep(std::move(c)); });
-  process.every("refunds", refunds_every, [&](Context c) { return refunds.sweep(std::move(c)); });
-  process.every("provider_events", provider_events_every,
-                [&](Context c) { return provider_events.sweep(std::move(c)); });
-  process.every("gauges", measure_every, [&](Context c) { return upkeep.measure(std::move(c)); });
-  process.every("purge", purge_every, [&](Context c) { return upkeep.purge(std::move(c)); });
+  schedule(process, charges, refunds, provider_events, upkeep);
 
   // Stopped in the reverse order: no new messages, then what is in hand, then its events.
   process.on_stop("relay", [&] { return relay.stop(); });
-  process.on_stop("refunds", [&] { return refunds.stop(stop_timeout); });
-  process.on_stop("charges", [&] { return charges.stop(stop_timeout); });
-  process.on_stop("cancelled", [&] { return cancelled.stop(); });
-  process.on_stop("placed", [&] { return placed.stop(); });
+  process.on_stop("workers", [&] { return stop_workers(charges, refunds); });
+  process.on_stop("consumers", [&] { return stop_consumers(placed, cancelled); });
   relay.start();
   verifier.start();
   placed.start();

@@ -189,7 +189,7 @@ Task<http::Response> HttpApi::webhook(Context context, http::Request request) {
 }
 
 Task<http::Response> HttpApi::state_of_order(Context context, http::Request request) {
-  const auto id = http::id_param<OrderId>(request, "id", "order_not_found");
+  const auto id = http::id_param<OrderId>(request, "id", "payment_not_found");
   if (!id) co_return http::problem(id.error());
   const auto payment = co_await store_.payment_of_order(std::move(context), *id);
   http::Response response = http::ok(order_state_json(payment));

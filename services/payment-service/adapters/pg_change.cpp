@@ -20,6 +20,37 @@ Money read_money(std::int64_t minor, std::string_view code) {
   return {minor, *currency};
 }
 
+struct EntryColumns {
+  std::vector<std::string> accounts;
+  std::vector<std::int64_t> amounts;
+};
+
+EntryColumns entry_columns(const Change& change) {
+  EntryColumns columns;
+  for (const Entry& entry : change.entries) {
+    columns.accounts.emplace_back(name(entry.account));
+    columns.amounts.push_back(entry.amount.minor_units());
+  }
+  return columns;
+}
+
+struct EventColumns {
+  std::vector<Uuid> ids;
+  std::vector<std::string> types;
+  std::vector<std::string> data;
+};
+
+EventColumns event_columns(const Change& change) {
+  EventColumns columns;
+  for (const Happening& happening : change.happenings) {
+    OutgoingEvent event = event_of(change.payment, happening);
+    columns.ids.push_back(crypto::new_uuid());
+    columns.types.emplace_back(event.type);
+    columns.data.push_back(std::move(event.data));
+  }
+  return columns;
+}
+
 }  // namespace
 
 Payment read_payment(const postgres::Row& row) {
@@ -69,21 +100,8 @@ postgres::Query lock_payment(PaymentId id) {
 
 postgres::Query write_change(const Change& change, const Cause& cause) {
   const Payment& payment = change.payment;
-  std::vector<std::string> accounts;
-  std::vector<std::int64_t> amounts;
-  for (const Entry& entry : change.entries) {
-    accounts.emplace_back(name(entry.account));
-    amounts.push_back(entry.amount.minor_units());
-  }
-  std::vector<Uuid> event_ids;
-  std::vector<std::string> event_types;
-  std::vector<std::string> event_data;
-  for (const Happening& happening : change.happenings) {
-    OutgoingEvent event = event_of(payment, happening);
-    event_ids.push_back(crypto::new_uuid());
-    event_types.emplace_back(event.type);
-    event_data.push_back(std::move(event.data));
-  }
+  const EntryColumns entries = entry_columns(change);
+  const EventColumns events = event_columns(change);
   const std::optional<ClosingRefund>& closing = change.closing_refund;
   const std::string currency{payment.amount ? payment.amount->currency().code() : ""};
   return {
@@ -132,13 +150,13 @@ postgres::Query write_change(const Change& change, const Cause& cause) {
                  param(cause.transaction),
                  currency,
                  std::string{cause.kind},
-                 array(accounts),
-                 array(amounts),
+                 array(entries.accounts),
+                 array(entries.amounts),
                  payment.order.str(),
                  cause.traceparent,
-                 array(event_ids),
-                 array(event_types),
-                 array(event_data),
+                 array(events.ids),
+                 array(events.types),
+                 array(events.data),
                  closing ? param(crypto::new_uuid()) : nullptr,
                  closing ? closing->amount.minor_units() : std::int64_t{0},
                  closing ? std::int64_t{closing->after.count()} : std::int64_t{0}},

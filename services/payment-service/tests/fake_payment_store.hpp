@@ -13,8 +13,8 @@
 
 namespace stoa::payment {
 
-/// Payments in memory, by the same rules of domain/; passes the suite of payment_store_test.cpp.
-/// Time stands still until `now` is moved.
+/// Payments in memory, by the same rules of domain/; passes the suite of attempt_store_test.cpp and
+/// refund_store_test.cpp. Time stands still until `now` is moved.
 class FakePaymentStore final : public PaymentStore {
  public:
   struct AttemptRow {
