@@ -55,9 +55,9 @@ std::string_view Request::body() const {
   return exchange_->route->options.streamed ? std::string_view{} : exchange_->message->body();
 }
 
-Task<std::string> Request::next_chunk() const {
+Task<std::string> Request::next_chunk(std::chrono::steady_clock::time_point until) const {
   require(exchange_->route->options.streamed, "next_chunk() belongs to a streamed route");
-  return exchange_->stream->next_piece();
+  return exchange_->stream->next_piece(until);
 }
 
 const Identity& Request::identity() const { return exchange_->identity; }

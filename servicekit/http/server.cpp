@@ -32,10 +32,10 @@ struct Server::Impl {
   std::vector<std::shared_ptr<LoopServer>> per_loop;
   std::uint16_t port = 0;
 
-  std::size_t open() const {
-    std::size_t sum = 0;
-    for (const auto& one : per_loop) sum += one->open();
-    return sum;
+  bool drained() const {
+    return std::ranges::all_of(per_loop, [](const std::shared_ptr<LoopServer>& one) {
+      return one->listener_closed() && one->open() == 0;
+    });
   }
 
   void on_each_loop(void (LoopServer::*act)()) const {
@@ -94,9 +94,7 @@ std::uint16_t Server::port() const { return impl_->port; }
 Task<> Server::drain(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   impl_->on_each_loop(&LoopServer::begin_drain);
-  // The listeners close first: until then a loop without connections is not yet drained.
-  co_await sleep_for(drain_poll);
-  while (impl_->open() > 0 && std::chrono::steady_clock::now() < end) {
+  while (!impl_->drained() && std::chrono::steady_clock::now() < end) {
     co_await sleep_for(drain_poll);
   }
   impl_->on_each_loop(&LoopServer::abort_connections);

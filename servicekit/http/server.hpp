@@ -74,8 +74,9 @@ class Request {
   /// The whole body. Empty on a streamed route: use next_chunk().
   std::string_view body() const;
   /// Streamed routes: the next piece (at most 64 KiB), empty at the end. Throws Unavailable when
-  /// the client stops sending before the body's deadline, or is gone.
-  Task<std::string> next_chunk() const;
+  /// the client stops sending before the body's deadline, the request's, or `until`, or is gone.
+  Task<std::string> next_chunk(std::chrono::steady_clock::time_point until =
+                                   std::chrono::steady_clock::time_point::max()) const;
   const Identity& identity() const;
   const std::string& client_address() const;  ///< behind configured proxies: of X-Forwarded-For
   /// Whether a configured proxy sent it, so that its X-Forwarded-* headers count.
@@ -189,8 +190,11 @@ struct ServerLimits {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t header_count_max = 64;
   std::size_t target_bytes_max = 8 * 1024;
-  std::size_t connections_max = 4'096;             ///< per loop; beyond: closed at accept
-  std::size_t requests_in_flight_max = 1'024;      ///< per loop; beyond: 503, Retry-After 1
+  std::size_t connections_max =
+      4'096;  ///< per loop; beyond: closed at accept  /// Per loop, from the handler's start to its
+              ///< answer, less what it waits for the client's body;
+  /// beyond: 503, Retry-After 1.
+  std::size_t requests_in_flight_max = 1'024;
   std::size_t pipelined_max = 32;                  ///< answers gathered into one write
   std::chrono::milliseconds head_timeout{10'000};  ///< from the first byte, not renewed
   std::chrono::milliseconds body_timeout{30'000};  ///< whole body; streamed: each piece

@@ -11,6 +11,8 @@ namespace {
 
 // A body up to this many bytes is collected and may be sent again; a larger one passes through.
 constexpr std::size_t collected_max = std::size_t{64} * 1024;
+// A body that is collected arrives within this time, however its pieces are spaced.
+constexpr std::chrono::seconds collect_for{30};
 
 http::Response no_route() {
   return http::problem({.kind = ErrorKind::not_found,
@@ -197,8 +199,9 @@ Task<http::Response> Proxy::call(Context context, http::Request request, Destina
   const std::size_t held_max =
       length || destination.is_streamed ? collected_max : destination.body_max;
   bool ended = !length && request.header("transfer-encoding").empty();
+  const auto until = std::chrono::steady_clock::now() + collect_for;
   while (!ended && forwarded.body.size() <= held_max) {
-    const std::string piece = co_await request.next_chunk();
+    const std::string piece = co_await request.next_chunk(until);
     ended = piece.empty();
     forwarded.body += piece;
     if (length && forwarded.body.size() == *length) ended = true;

@@ -146,16 +146,11 @@ Task<Connection::Outcome> Connection::read_head() {
 Task<Connection::Outcome> Connection::serve_request() {
   message_done_ = false;
   stream_from_ = parsed_;
-  if (server_->take_request()) {
-    auto response = co_await make_response();
-    server_->give_request();
-    if (!response) co_return Outcome::end;
-    if (!message_done_) co_await discard_body();
-    server_->pipeline().finish(exchange_, *response);
-    co_await write_response(std::move(*response));
-  } else {
-    co_await shed();
-  }
+  auto response = co_await make_response();
+  if (!response) co_return Outcome::end;
+  if (!message_done_) co_await discard_body();
+  server_->pipeline().finish(exchange_, *response);
+  co_await write_response(std::move(*response));
   if (must_close_) {
     co_await flush();
     co_await linger();
@@ -163,17 +158,6 @@ Task<Connection::Outcome> Connection::serve_request() {
   }
   next_message();
   co_return Outcome::go_on;
-}
-
-Task<> Connection::shed() {
-  server_->shared().shed.add();
-  exchange_.context = {};
-  exchange_.method = parser_.message().method() == HTTP_HEAD ? Method::head : Method::get;
-  // A request without a body keeps its connection: connecting anew would only add to the load.
-  parser_.expect_body(0, true);
-  std::optional<Response> ignored;
-  if (!feed_body(ignored)) must_close_ = true;
-  co_await write_response(unavailable_problem());
 }
 
 Task<std::optional<Response>> Connection::make_response() {
@@ -194,7 +178,12 @@ Task<std::optional<Response>> Connection::make_response() {
     if (!refused && must_close_) co_return std::nullopt;
   }
   if (refused) co_return refused;
+  if (!server_->take_request()) {
+    server_->shared().shed.add();
+    co_return unavailable_problem();
+  }
   Response response = co_await pipeline.answer(&exchange_);
+  server_->give_request();
   if (body_refusal_) response = problem_of(*body_refusal_);
   co_return response;
 }
@@ -238,7 +227,7 @@ Task<std::optional<Response>> Connection::read_body() {
   co_return refused;
 }
 
-Task<std::string> Connection::next_piece() {
+Task<std::string> Connection::next_piece(Clock::time_point until) {
   Message& message = parser_.message();
   while (!message_done_) {
     std::size_t used = 0;
@@ -256,10 +245,13 @@ Task<std::string> Connection::next_piece() {
     parsed_ = have_ = stream_from_;
     continue_expected();
     const bool flushed = co_await flush();
-    const auto deadline =
-        std::min(Clock::now() + server_->limits().body_timeout, exchange_.context.deadline);
+    const auto deadline = std::min(Clock::now() + server_->limits().body_timeout,
+                                   std::min(until, exchange_.context.deadline));
     bool read = false;
+    // Who waits for a client is not at work: slow clients cannot use up what is for the others.
+    server_->give_request();
     if (flushed) read = co_await read_more(Phase::reading_body, deadline);
+    server_->resume_request();
     if (read) continue;
     must_close_ = true;
     body_refusal_ = body_too_slow;

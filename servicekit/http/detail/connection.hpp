@@ -35,7 +35,7 @@ class Connection final : public BodyStream, public ListHook {
   void close_if_idle();
   void abort();
 
-  Task<std::string> next_piece() override;
+  Task<std::string> next_piece(Clock::time_point until) override;
 
  private:
   enum class Phase : std::uint8_t { idle, reading_head, reading_body, handling, writing };
@@ -44,8 +44,6 @@ class Connection final : public BodyStream, public ListHook {
 
   Task<Outcome> read_head();
   Task<Outcome> serve_request();
-  /// Too many requests are in flight: 503 at the least cost.
-  Task<> shed();
   Task<std::optional<Response>> make_response();
   Task<std::optional<Response>> read_body();
   /// Parses what is there; true when the body is complete or refused.

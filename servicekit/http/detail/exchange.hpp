@@ -15,7 +15,7 @@ namespace stoa::http::detail {
 class BodyStream {
  public:
   virtual ~BodyStream() = default;
-  virtual Task<std::string> next_piece() = 0;
+  virtual Task<std::string> next_piece(std::chrono::steady_clock::time_point until) = 0;
 };
 
 /// One request in the making. Belongs to its connection and is reused for the next request, with

@@ -128,6 +128,7 @@ void LoopServer::begin_drain() {
   // Whoever is in the listen queue believes to be connected: closing the listener would reset it.
   accept_waiting();
   acceptor_.close(ignored);
+  listener_closed_ = true;
 }
 
 void LoopServer::abort_connections() {

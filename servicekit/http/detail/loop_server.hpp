@@ -38,6 +38,8 @@ class LoopServer : public std::enable_shared_from_this<LoopServer> {
   /// Stops accepting and ends idle connections; from the loop's own thread.
   void begin_drain();
   void abort_connections();
+  /// Whether begin_drain() has run; from any thread.
+  bool listener_closed() const { return listener_closed_.load(); }
   /// Open connections; from any thread.
   std::size_t open() const { return open_.load(std::memory_order_relaxed); }
 
@@ -51,6 +53,7 @@ class LoopServer : public std::enable_shared_from_this<LoopServer> {
   /// False when too many requests are in flight.
   bool take_request();
   void give_request() { --in_flight_; }
+  void resume_request() { ++in_flight_; }
   void add(Connection& connection);
   void removed() { open_.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -68,6 +71,7 @@ class LoopServer : public std::enable_shared_from_this<LoopServer> {
   Timer sweep_timer_;
   boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> connections_;
   std::atomic<std::size_t> open_{0};
+  std::atomic<bool> listener_closed_{false};
   std::size_t in_flight_ = 0;
   std::size_t told_open_ = 0;
   std::size_t told_in_flight_ = 0;

@@ -226,5 +226,37 @@ TEST(Overload, IsShedWith503AndRetryAfter) {
   EXPECT_EQ(status_of(exchange(server.port(), "GET /hello HTTP/1.1\r\nhost: t\r\n\r\n")), 200);
 }
 
+Task<Response> swallow(Context, Request request) {
+  while (true) {
+    const std::string piece = co_await request.next_chunk();
+    if (piece.empty()) break;
+  }
+  co_return ok("{}");
+}
+
+TEST(Overload, SlowBodiesDoNotKeepOthersOut) {
+  ServerConfig config;
+  config.limits.requests_in_flight_max = 1;
+  Router router;
+  router.post("/swallow", anyone, swallow, {.streamed = true, .content_type = ""});
+  router.post("/echo", anyone, echo, {.content_type = ""});
+  router.get("/hello", anyone, say_hello);
+  const RunningServer server{std::move(router), config};
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (const std::string_view path : {"/swallow", "/swallow", "/echo", "/echo"}) {
+    slow.push_back(std::make_unique<RawClient>(server.port()));
+    slow.back()->send(
+        std::format("POST {} HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\n"
+                    "content-length: 2\r\n\r\n",
+                    path));
+    EXPECT_EQ(status_of(slow.back()->read_response()), 100);
+  }
+  EXPECT_EQ(status_of(exchange(server.port(), "GET /hello HTTP/1.1\r\nhost: t\r\n\r\n")), 200);
+  for (const auto& client : slow) {
+    client->send("{}");
+    EXPECT_EQ(status_of(client->read_response()), 200);
+  }
+}
+
 }  // namespace
 }  // namespace stoa::http

@@ -243,6 +243,16 @@ TEST_F(ServerTest, KeepsAGoodRequestIdAndReplacesABadOne) {
       36U);
 }
 
+TEST_F(ServerTest, IgnoresAnOfferToUpgrade) {
+  RawClient client{server_.port()};
+  const std::string offer =
+      "GET /hello HTTP/1.1\r\nhost: t\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
+      "http2-settings: AAMAAABkAAQAAP__\r\n\r\n";
+  client.send(offer + offer);
+  EXPECT_EQ(status_of(client.read_response()), 200);
+  EXPECT_EQ(status_of(client.read_response()), 200);
+}
+
 TEST_F(ServerTest, ClosesWhenTheClientAsks) {
   RawClient client{server_.port()};
   client.send("GET /hello HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
