@@ -83,8 +83,11 @@ def file_length(tree: Tree):
 def function_length(tree: Tree):
     for file in tree.cpp():
         for function in cpp.functions(tree.code(file)):
-            if function.length > FUNCTION_LINES_MAX:
-                message = f"{function.length} lines, at most {FUNCTION_LINES_MAX}: {function.head[-60:]}"
+            length = function.length
+            if length > FUNCTION_LINES_MAX:
+                length -= cpp.raw_literal_lines(tree.text(file), function.line, function.line + function.length)
+            if length > FUNCTION_LINES_MAX:
+                message = f"{length} lines, at most {FUNCTION_LINES_MAX}: {function.head[-60:]}"
                 yield Finding(file, function.line, "function-length", message)
 
 

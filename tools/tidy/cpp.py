@@ -36,8 +36,19 @@ class Function:
     head: str
 
 
+def raw_literal_lines(text: str, first: int, last: int) -> int:
+    """Lines of the range that lie inside of raw literals: SQL, not code."""
+    count = 0
+    for match in TOKEN.finditer(text):
+        if match["raw"]:
+            begin = text.count("\n", 0, match.start()) + 1
+            if first <= begin <= last:
+                count += match[0].count("\n")
+    return count
+
+
 def functions(code: str):
-    """Every function of blanked code that is not inside of another, with its body's length in lines."""
+    """Every function of blanked code that is not inside of another, with its length in lines."""
     stack: list[tuple[str, int, str]] = []
     head_start = 0
     for at, character in enumerate(code):

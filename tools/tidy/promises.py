@@ -14,6 +14,11 @@ CODES = [
     re.compile(r'\bid_param<\w+>\(\s*\w+\s*,\s*"\w+"\s*,\s*"(\w+)"'),
 ]
 METRIC = re.compile(r'\b(counter|gauge|histogram)\(\s*"([a-z_0-9]+)"')
+LOG_FIELDS = "contracts/telemetry/log-fields.yaml"
+SPANS = "contracts/telemetry/spans.yaml"
+LOG_CALL = re.compile(r'(?:\.|->)(?:info|warn|error)\(\s*(?:[\w.>\-]+\s*,\s*)?"[a-z_]+"\s*,(.*?);', re.DOTALL)
+LOG_FIELD = re.compile(r'\{\s*"([a-z_]+)"\s*,')
+SPAN_ATTRIBUTE = re.compile(r'(?:\.|->)set\(\s*"([a-z_.]+)"\s*,')
 SETTING = re.compile(r'"(STOA_[A-Z0-9_]+)"')
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -66,6 +71,27 @@ def metric_names(tree: Tree):
                 yield Finding(place.file, place.line, place.rule, f"{match[2]} is not in {METRICS}")
             elif entry["type"] != match[1]:
                 yield Finding(place.file, place.line, place.rule, f"{match[2]} is a {entry['type']} in {METRICS}")
+
+
+def log_fields(tree: Tree):
+    known = yaml.safe_load(tree.text(LOG_FIELDS)) if LOG_FIELDS in tree.files else {}
+    for file in production(tree):
+        text = tree.code_with_literals(file)
+        for call in LOG_CALL.finditer(text):
+            for match in LOG_FIELD.finditer(call[1]):
+                if match[1] not in known:
+                    line = line_of(text, call.start(1) + match.start())
+                    yield Finding(file, line, "log-field", f"{match[1]} is not in {LOG_FIELDS}")
+
+
+def span_attributes(tree: Tree):
+    spans = yaml.safe_load(tree.text(SPANS)) if SPANS in tree.files else {}
+    known = {name for span in spans.values() for name in span.get("attributes", [])}
+    for file in production(tree):
+        text = tree.code_with_literals(file)
+        for match in SPAN_ATTRIBUTE.finditer(text):
+            if match[1] not in known:
+                yield Finding(file, line_of(text, match.start()), "span-attribute", f"{match[1]} is not in {SPANS}")
 
 
 def settings(tree: Tree):
@@ -122,4 +148,4 @@ def markdown_links(tree: Tree):
                 yield Finding(file, line, "markdown-link", f"{match[1]}: no such heading")
 
 
-RULES = [error_codes, metric_names, settings, crash_points, markdown_links]
+RULES = [error_codes, metric_names, log_fields, span_attributes, settings, crash_points, markdown_links]

@@ -375,7 +375,7 @@ Task<> Connection::write_stream(Response response) {
       piece = co_await source->next();
     } catch (const std::exception& error) {
       server_->shared().telemetry.warn(exchange_.context, "http_stream_broken",
-                                       {{"cause", error.what()}});
+                                       {{"detail", error.what()}});
       break;
     }
     complete = piece.empty();

@@ -275,10 +275,10 @@ Task<std::optional<Response>> Pipeline::admit(Exchange* exchange) {
     if (!identity) co_return problem(identity.error());
     exchange->identity = std::move(*identity);
   } catch (const Unavailable& error) {
-    parts_.telemetry->warn(exchange->context, "http_unavailable", {{"cause", error.what()}});
+    parts_.telemetry->warn(exchange->context, "http_unavailable", {{"detail", error.what()}});
     failed = unavailable_problem();
   } catch (const std::exception& error) {
-    parts_.telemetry->error(exchange->context, "http_identity_failed", {{"cause", error.what()}});
+    parts_.telemetry->error(exchange->context, "http_identity_failed", {{"detail", error.what()}});
     failed = internal_error();
   }
   if (failed) co_return std::move(*failed);
@@ -315,9 +315,9 @@ Task<Response> Pipeline::answer(Exchange* exchange) {
     Response response = co_await exchange->route->handler(exchange->context, Request{exchange});
     co_return response;
   } catch (const Unavailable& error) {
-    parts_.telemetry->warn(exchange->context, "http_unavailable", {{"cause", error.what()}});
+    parts_.telemetry->warn(exchange->context, "http_unavailable", {{"detail", error.what()}});
   } catch (const std::exception& error) {
-    parts_.telemetry->error(exchange->context, "http_handler_failed", {{"cause", error.what()}});
+    parts_.telemetry->error(exchange->context, "http_handler_failed", {{"detail", error.what()}});
     exchange->span->fail(error.what());
     co_return internal_error();
   }

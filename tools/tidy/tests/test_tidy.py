@@ -82,6 +82,8 @@ FAULTS = [
     ("error-code", "contracts/http/problems.d/b.yaml", "- {code: no_title, status: 409}\n"),
     ("metric-name", "servicekit/http/x.cpp", 'auto c = t.counter("stoa_other_total", "Help");\n'),
     ("metric-name", "servicekit/http/x.cpp", 'auto c = t.gauge("stoa_known_total", "Help");\n'),
+    ("log-field", "servicekit/http/x.cpp", 'void f() { t->warn(\n    "gone", {{"known", 1},\n             {"secret", 2}}); }\n'),
+    ("span-attribute", "servicekit/http/x.cpp", 'void f() { span.set("http.password", 1); }\n'),
     ("setting", "services/a/config.cpp", 'auto s = e.text("STOA_SECRET_KNOB");\n'),
     ("crash-point", "services/a/app/x.cpp", "void f() { crash_point(name); }\n"),
     ("crash-point", "services/a/app/x.cpp", 'void f() { crash_point("Order"); }\n'),
@@ -98,6 +100,9 @@ CLEAN = {
     "docs/y.md": "`[not](a-link)`\n\n```\n[nor](this)\n```\n",
     "contracts/http/problems.d/a.yaml": PROBLEM,
     "contracts/telemetry/metrics.yaml": "stoa_known_total: {type: counter, labels: [], meaning: Known.}\n",
+    "contracts/telemetry/log-fields.yaml": "known: {type: string, meaning: Known.}\n",
+    "contracts/telemetry/spans.yaml": "a: {kind: internal, meaning: A., attributes: [http.route]}\n",
+    "servicekit/http/y.cpp": 'void f() { t.info(context, "gone", {{"known", 1}}); span->set("http.route", 1); }\n',
     "servicekit/core/x.hpp": "#pragma once\n",
     "servicekit/core/y.hpp": "#pragma once\n\n#include <string>\n",
     "servicekit/async/task.hpp": "#pragma once\n",
@@ -114,6 +119,7 @@ CLEAN = {
     'Result<int> f(K k) {\n  if (k == K::b) return refuse(ErrorKind::conflict, "out_of_stock", "no");\n'
     "  switch (k) {\n    case K::a:\n      return 1'000;\n  }\n}\n",
     "services/a/adapters/pg_orders.cpp": 'auto q = "UPDATE orders SET status = $1";\n',
+    "services/a/adapters/pg_long.cpp": 'Query f() {\n  return {R"(\n' + "SELECT 1,\n" * 80 + ')"};\n}\n',
     "services/a/adapters/http_api.cpp": 'void f() { crash_point("order.place.before_commit"); }\n'
     'auto s = e.text("STOA_KNOWN_KNOB");\nauto c = t.counter(\n    "stoa_known_total", "Help");\n'
     "int f(char c) { switch (c) { case 'a': return 1; default: return 2; } }\n",
