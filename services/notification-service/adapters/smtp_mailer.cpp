@@ -1,0 +1,146 @@
+#include "services/notification-service/adapters/smtp_mailer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <format>
+#include <utility>
+
+#include <curl/curl.h>
+
+#include "servicekit/core/require.hpp"
+#include "servicekit/core/unavailable.hpp"
+#include "servicekit/runtime/crash_point.hpp"
+
+namespace stoa::notification {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+// What libcurl has still to read of the message.
+struct Remaining {
+  const char* at;
+  std::size_t size;
+};
+
+std::size_t read_more(char* buffer, std::size_t size, std::size_t count, void* source) {
+  auto& remaining = *static_cast<Remaining*>(source);
+  const std::size_t taken = std::min(size * count, remaining.size);
+  std::memcpy(buffer, remaining.at, taken);
+  remaining.at += taken;
+  remaining.size -= taken;
+  return taken;
+}
+
+// The reply to the last command decides (RFC 5321 section 4.2.1), whatever libcurl calls it; 421
+// closes the channel and says nothing of the mail.
+MailOutcome outcome_of(CURLcode code, long reply) {
+  if (code == CURLE_OK) return {.kind = MailOutcome::Kind::sent};
+  const std::string detail = std::format("the mail server answered {}", reply);
+  if (reply >= 500 && reply < 600) {
+    return {.kind = MailOutcome::Kind::refused, .detail = detail};
+  }
+  if (reply >= 400 && reply < 500 && reply != 421) {
+    return {.kind = MailOutcome::Kind::refused_for_now, .detail = detail};
+  }
+  throw Unavailable{std::format("mail server: {}", curl_easy_strerror(code))};
+}
+
+}  // namespace
+
+/// One libcurl handle and the connection it keeps.
+class SmtpMailer::Session {
+ public:
+  Session() : handle_{curl_easy_init()} { require(handle_ != nullptr, "libcurl makes handles"); }
+  ~Session() { curl_easy_cleanup(handle_); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  MailOutcome send(const SmtpConfig& config, const std::string& recipient,
+                   const std::string& message, milliseconds timeout) {
+    // Keeps the connection, forgets the last mail.
+    curl_easy_reset(handle_);
+    const std::string url = "smtp://" + config.address;
+    const std::string from = std::format("<{}>", config.sender.address);
+    const std::string to = std::format("<{}>", recipient);
+    const std::unique_ptr<curl_slist, FreeList> recipients{curl_slist_append(nullptr, to.c_str())};
+    Remaining remaining{.at = message.data(), .size = message.size()};
+    curl_easy_setopt(handle_, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle_, CURLOPT_PROTOCOLS_STR, "smtp");
+    curl_easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle_, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(handle_, CURLOPT_CONNECTTIMEOUT_MS,
+                     static_cast<long>(config.connect_timeout.count()));
+    curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
+    curl_easy_setopt(handle_, CURLOPT_USE_SSL,
+                     static_cast<long>(config.starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
+    if (!config.user.empty()) {
+      curl_easy_setopt(handle_, CURLOPT_USERNAME, config.user.c_str());
+      curl_easy_setopt(handle_, CURLOPT_PASSWORD, config.password.reveal().c_str());
+    }
+    curl_easy_setopt(handle_, CURLOPT_MAIL_FROM, from.c_str());
+    curl_easy_setopt(handle_, CURLOPT_MAIL_RCPT, recipients.get());
+    curl_easy_setopt(handle_, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(handle_, CURLOPT_READFUNCTION, &read_more);
+    curl_easy_setopt(handle_, CURLOPT_READDATA, &remaining);
+    runtime::crash_point("notification.mail.before_send");
+    const CURLcode code = curl_easy_perform(handle_);
+    runtime::crash_point("notification.mail.after_send");
+    long reply = 0;
+    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &reply);
+    return outcome_of(code, reply);
+  }
+
+ private:
+  CURL* handle_;
+};
+
+SmtpMailer::SmtpMailer(CpuPool& pool, SmtpConfig config, std::function<Instant()> now,
+                       telemetry::Telemetry& telemetry)
+    : pool_{pool}, config_{std::move(config)}, now_{std::move(now)}, telemetry_{telemetry} {
+  require(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, "libcurl starts");
+}
+
+SmtpMailer::~SmtpMailer() {
+  idle_.clear();
+  curl_global_cleanup();
+}
+
+Task<MailOutcome> SmtpMailer::send(Context context, Mail mail) {
+  const auto left =
+      std::chrono::duration_cast<milliseconds>(context.deadline - std::chrono::steady_clock::now());
+  const milliseconds timeout = std::min(config_.timeout, left);
+  if (timeout <= milliseconds{0}) throw Unavailable{"no time left to send the mail"};
+  const auto span = telemetry_.span(context.trace, "send mail", telemetry::SpanKind::client);
+  mail.trace = span.context();
+  auto work = [this, mail = std::move(mail), timeout] { return send_now(mail, timeout); };
+  MailOutcome outcome = co_await pool_.run(std::move(work));
+  co_return outcome;
+}
+
+MailOutcome SmtpMailer::send_now(const Mail& mail, milliseconds timeout) {
+  const std::string message = write_message(mail, config_.sender, now_());
+  auto session = take();
+  MailOutcome outcome = session->send(config_, mail.to.email, message, timeout);
+  // A session whose mail could not be sent is dropped by the exception, with its connection.
+  give_back(std::move(session));
+  return outcome;
+}
+
+std::unique_ptr<SmtpMailer::Session> SmtpMailer::take() {
+  const std::lock_guard lock{mutex_};
+  if (idle_.empty()) return std::make_unique<Session>();
+  auto session = std::move(idle_.back());
+  idle_.pop_back();
+  return session;
+}
+
+void SmtpMailer::give_back(std::unique_ptr<Session> session) {
+  const std::lock_guard lock{mutex_};
+  idle_.push_back(std::move(session));
+}
+
+}  // namespace stoa::notification

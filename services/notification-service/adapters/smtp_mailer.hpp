@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "servicekit/async/cpu_pool.hpp"
+#include "servicekit/core/secret.hpp"
+#include "servicekit/core/time.hpp"
+#include "servicekit/telemetry/telemetry.hpp"
+
+#include "services/notification-service/adapters/mail_message.hpp"
+#include "services/notification-service/app/ports.hpp"
+
+namespace stoa::notification {
+
+struct SmtpConfig {
+  std::string address;  ///< "host:port"
+  Sender sender;
+  bool starttls = false;  ///< demanded, and the certificate verified
+  std::string user{};     ///< empty: no AUTH
+  Secret<> password{};
+  std::chrono::milliseconds connect_timeout{3'000};
+  std::chrono::milliseconds timeout{10'000};  ///< of one mail
+};
+
+/// libcurl on a CPU pool: it blocks. Connections stay open between mails, one for each thread of
+/// the pool.
+class SmtpMailer final : public Mailer {
+ public:
+  SmtpMailer(CpuPool& pool, SmtpConfig config, std::function<Instant()> now,
+             telemetry::Telemetry& telemetry);
+  ~SmtpMailer() override;
+
+  Task<MailOutcome> send(Context context, Mail mail) override;
+
+ private:
+  class Session;
+  std::unique_ptr<Session> take();
+  void give_back(std::unique_ptr<Session> session);
+  MailOutcome send_now(const Mail& mail, std::chrono::milliseconds timeout);
+
+  CpuPool& pool_;
+  SmtpConfig config_;
+  std::function<Instant()> now_;
+  telemetry::Telemetry& telemetry_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Session>> idle_;
+};
+
+}  // namespace stoa::notification
