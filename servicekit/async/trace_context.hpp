@@ -25,7 +25,7 @@ struct TraceContext {
   std::string trace_id_hex() const;
 
   /// Empty for another version's shape, upper case or all-zero ids (section 3.2.2).
-  static std::optional<TraceContext> parse(std::string_view traceparent);
+  static std::optional<TraceContext> parse(std::string_view text);
 
   friend bool operator==(const TraceContext&, const TraceContext&) = default;
 };

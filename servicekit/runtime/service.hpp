@@ -48,9 +48,9 @@ class Process {
   /// Called on loop 0 after the HTTP server has drained, last registered first.
   void on_stop(std::string_view name, std::function<Task<>()> stop);
 
-  /// Runs `step` every `period` on loop 0 (± 10 %) until the stop; a thrown Unavailable is logged
-  /// and counted (stoa_periodic_failures_total{task}) and the next turn comes. For sweeps and
-  /// purges.
+  /// Runs `step` every `period` on loop 0 (± 10 %) until the stop; what it throws is logged
+  /// (Unavailable as a warning, anything else as an error) and counted
+  /// (stoa_periodic_failures_total{task}), and the next turn comes. For sweeps and purges.
   void every(std::string_view name, std::chrono::milliseconds period,
              std::function<Task<>(Context)> step);
 

@@ -1,5 +1,6 @@
 // A service as small as one can be: what process_test starts, signals and kills.
 #include <chrono>
+#include <stdexcept>
 #include <string>
 
 #include "servicekit/core/unavailable.hpp"
@@ -28,9 +29,10 @@ Task<> log_stop(telemetry::Telemetry* telemetry, std::string name) {
 
 Task<> never_ends() { co_await sleep_for(1h); }
 
-Task<> refuse_the_third(telemetry::Telemetry* telemetry, int turn) {
+Task<> fail_twice(telemetry::Telemetry* telemetry, int turn) {
   telemetry->info("turn", {{"number", std::int64_t{turn}}});
   if (turn == 3) throw Unavailable{"the world is gone"};
+  if (turn == 4) throw std::runtime_error{"a wrong statement"};
   co_return;
 }
 
@@ -46,7 +48,7 @@ int serve() {
   process.on_stop("second", [telemetry] { return log_stop(telemetry, "second"); });
   if (hangs) process.on_stop("hanging", [] { return never_ends(); });
   process.every("sweep", 20ms, [telemetry, turn = 0](Context) mutable {
-    return refuse_the_third(telemetry, ++turn);
+    return fail_twice(telemetry, ++turn);
   });
 
   http::Router router;

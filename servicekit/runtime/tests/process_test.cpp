@@ -128,8 +128,9 @@ TEST(Process, RepeatsAPeriodicTaskAlsoAfterAFailure) {
   ProbeProcess probe{with({})};
   ASSERT_NE(probe.wait_for_output(R"("number":5})"), "");
   EXPECT_THAT(probe.output(), HasSubstr(R"("event":"periodic_task_failed")"));
+  EXPECT_THAT(probe.output(), HasSubstr(R"("event":"periodic_task_broken")"));
   EXPECT_THAT(get(probe.admin_port(), "/metrics"),
-              HasSubstr("stoa_periodic_failures_total{task=\"sweep\"} 1\n"));
+              HasSubstr("stoa_periodic_failures_total{task=\"sweep\"} 2\n"));
 }
 
 TEST(Process, MeasuresTheLagOfEachLoop) {
