@@ -80,15 +80,15 @@ Task<> PeriodicTasks::turn(Entry* entry) {
     co_await entry->step(context);
   } catch (const Unavailable& failure) {
     entry->failures.add();
-    telemetry_.warn(context, "periodic_task_failed",
-                    {{"task", std::string_view{entry->name}},
-                     {"detail", std::string_view{failure.what()}}});
+    telemetry_.warn(
+        context, "periodic_task_failed",
+        {{"task", std::string_view{entry->name}}, {"detail", std::string_view{failure.what()}}});
   } catch (const std::exception& failure) {
     // As for a request: one broken statement must not end a process that serves.
     entry->failures.add();
-    telemetry_.error(context, "periodic_task_broken",
-                     {{"task", std::string_view{entry->name}},
-                      {"detail", std::string_view{failure.what()}}});
+    telemetry_.error(
+        context, "periodic_task_broken",
+        {{"task", std::string_view{entry->name}}, {"detail", std::string_view{failure.what()}}});
   }
 }
 

@@ -47,9 +47,8 @@ int serve() {
   process.on_stop("first", [telemetry] { return log_stop(telemetry, "first"); });
   process.on_stop("second", [telemetry] { return log_stop(telemetry, "second"); });
   if (hangs) process.on_stop("hanging", [] { return never_ends(); });
-  process.every("sweep", 20ms, [telemetry, turn = 0](Context) mutable {
-    return fail_twice(telemetry, ++turn);
-  });
+  process.every("sweep", 20ms,
+                [telemetry, turn = 0](Context) mutable { return fail_twice(telemetry, ++turn); });
 
   http::Router router;
   router.get("/slow", http::anyone, answer_slowly);
