@@ -27,6 +27,7 @@ _POSTGRES_FAST = _POSTGRES_ALL | {
 }
 
 # One client plays thousands of buyers, so the numbers are raised; the limiter stays in the path.
+_GENEROUS_ACCOUNTS = {"STOA_LOGIN_LIMIT": "1000000", "STOA_REGISTRATION_LIMIT": "1000000"}
 _GENEROUS_LIMITS = {f"STOA_LIMIT_{what}_PER_MINUTE": "100000000" for what in ("ADDRESS", "USER", "AUTH", "ORDERS", "IMPORTS")}
 
 PROFILES = {
@@ -35,6 +36,7 @@ PROFILES = {
         Profile("test", on_disk=False, postgres=_POSTGRES_FAST, trace_ratio="1.0", log_level="info", services={}),
         Profile("proof", on_disk=True, postgres=_POSTGRES_DURABLE, trace_ratio="0.05", log_level="info", services={
             "api-gateway": _GENEROUS_LIMITS,
+            "user-service": _GENEROUS_ACCOUNTS,
             "order-service": {"STOA_PENDING_DEADLINE_SECONDS": "10", "STOA_CANCELLING_RETRY_SECONDS": "5"},
             "product-service": {"STOA_RESERVATION_DEADLINE_SECONDS": "15"},
         }),
@@ -42,6 +44,7 @@ PROFILES = {
         Profile("demo", on_disk=True, postgres=_POSTGRES_DURABLE, trace_ratio="1.0", log_level="info", services={}),
         Profile("bench", on_disk=True, postgres=_POSTGRES_DURABLE, trace_ratio="0.05", log_level="warn", services={
             "api-gateway": _GENEROUS_LIMITS,
+            "user-service": _GENEROUS_ACCOUNTS,
         }),
     ]
 }

@@ -93,4 +93,4 @@ class Settings:
                 "STOA_PROVIDER_WEBHOOK_SECRET_FILE": str(self._secrets / "provider-webhook-secret"),
                 "STOA_WEBHOOK_URL": f"http://{self._addresses['api-gateway'][0]}/api/v1/webhooks/psp",
                 "STOA_JOURNAL": str(data / "journal")}
-        return settings | {"STOA_SMTP_PORT": self._addresses["mail-sink-smtp"][0].rpartition(":")[2]}
+        return settings | {"STOA_MAIL_SINK_JOURNAL": str(data / "journal"), "STOA_SMTP_PORT": self._addresses["mail-sink-smtp"][0].rpartition(":")[2]}
