@@ -8,7 +8,18 @@ from stack.profiles import PROFILES
 from stack.services import SERVICES, SERVICES_WITH_DATABASE, Settings
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
-COMPOSE = yaml.safe_load((CHECKOUT / "deploy/compose/compose.yaml").read_text())["services"]
+
+
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that is there twice, as Compose does."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if key.value != "<<"]
+        assert len(set(keys)) == len(keys), f"twice at {node.start_mark}: {sorted(keys)}"
+        return super().construct_mapping(node, deep)
+
+
+COMPOSE = yaml.load((CHECKOUT / "deploy/compose/compose.yaml").read_text(), _Strict)["services"]
 ADDRESSES = {name: ["127.0.0.1:1"] for name in [*SERVICES, "redis", "rabbitmq", "payment-simulator", "mail-sink-smtp"]}
 SETTINGS = Settings(pathlib.Path("/secrets"), ADDRESSES, 1)
 # In a container each program has its default ports and its host's name.
