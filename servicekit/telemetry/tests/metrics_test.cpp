@@ -1,4 +1,8 @@
+#include <array>
+
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "servicekit/telemetry/telemetry.hpp"
 
@@ -57,6 +61,33 @@ TEST(Metrics, TellAboutTheProcess) {
     EXPECT_TRUE(text.contains(name)) << name;
   }
   EXPECT_FALSE(text.contains("process_resident_memory_bytes 0\n"));
+}
+
+/// Standard output as a pipe that nobody reads, while it lives.
+class UnreadOutput {
+ public:
+  UnreadOutput() {
+    EXPECT_EQ(::pipe2(ends_.data(), O_CLOEXEC), 0);
+    EXPECT_GE(::dup2(ends_[1], STDOUT_FILENO), 0);
+  }
+  UnreadOutput(const UnreadOutput&) = delete;
+  UnreadOutput& operator=(const UnreadOutput&) = delete;
+  ~UnreadOutput() {
+    ::dup2(before_, STDOUT_FILENO);
+    for (const int descriptor : {before_, ends_[0], ends_[1]}) ::close(descriptor);
+  }
+
+ private:
+  int before_ = ::dup(STDOUT_FILENO);
+  std::array<int, 2> ends_{-1, -1};
+};
+
+TEST(Metrics, CountTheLogLinesThatNobodyReads) {
+  const UnreadOutput output;
+  Telemetry telemetry{{.service = "test-service", .instance = "a"}};
+  const std::string detail(1'000, 'x');
+  for (int i = 0; i < 3'000; ++i) telemetry.info("noise", {{"detail", std::string_view{detail}}});
+  EXPECT_FALSE(telemetry.exposition().contains("stoa_log_lines_dropped_total 0\n"));
 }
 
 }  // namespace
