@@ -49,26 +49,28 @@ mustache compiled_plain(std::string_view source) {
   return plain;
 }
 
+void put(data& values, const char* name, const data& value) { values.set(name, value); }
+
 void add_order(data& values, const Delivery& delivery) {
   const auto order = parse_order_notice(delivery.content);
   require(order.has_value(), "an accepted content can be read");
-  values.set("number", one_line(order->number));
-  values.set("total", written(order->total));
+  put(values, "number", one_line(order->number));
+  put(values, "total", written(order->total));
   data lines{data::type::list};
   for (const OrderLine& line : order->lines) {
     data item{data::type::object};
-    item.set("quantity", std::to_string(line.quantity));
-    item.set("item", one_line(line.name));
-    item.set("total", written(line.total));
+    put(item, "quantity", std::to_string(line.quantity));
+    put(item, "item", one_line(line.name));
+    put(item, "total", written(line.total));
     lines.push_back(item);
   }
-  values.set("lines", lines);
+  put(values, "lines", lines);
 }
 
 void add_refund(data& values, const Delivery& delivery) {
   const auto refund = parse_refund_notice(delivery.content);
   require(refund.has_value(), "an accepted content can be read");
-  values.set("total", written(refund->amount));
+  put(values, "total", written(refund->amount));
 }
 
 }  // namespace
@@ -99,8 +101,8 @@ MailTemplates::~MailTemplates() = default;
 
 RenderedMail MailTemplates::render(const Delivery& delivery, const Contact& contact) {
   data values{data::type::object};
-  values.set("shop", shop_name_);
-  values.set("name", one_line(contact.name));
+  put(values, "shop", shop_name_);
+  put(values, "name", one_line(contact.name));
   switch (delivery.kind) {
     case NoticeKind::user_registered:
       break;
@@ -118,9 +120,9 @@ RenderedMail MailTemplates::render(const Delivery& delivery, const Contact& cont
                     .text = compiled_set.text.render(values),
                     .html = {}};
   data framed{data::type::object};
-  framed.set("shop", shop_name_);
-  framed.set("subject", mail.subject);
-  framed.set("body", compiled_set.html.render(values));
+  put(framed, "shop", shop_name_);
+  put(framed, "subject", mail.subject);
+  put(framed, "body", compiled_set.html.render(values));
   mail.html = set_->frame.render(framed);
   return mail;
 }

@@ -67,8 +67,8 @@ Task<> Deliveries::deliver(Delivery delivery) {
     co_await record(delivery, std::move(*outcome));
   } else {
     pause();
-    sources_.observe(delivery, "unavailable");
     co_await record_unreachable(delivery);
+    sources_.observe(delivery, "unavailable");
   }
   --in_flight_;
   if (outcome) co_await pump();
