@@ -62,6 +62,7 @@ Link::Link(asio::io_context& loop, RedisConfig config, telemetry::Counter failur
 Link::~Link() = default;
 
 Task<> Link::run(std::shared_ptr<Link> link) {
+  if (link->config_.address.empty()) co_return;
   auto wait = reconnect_min;
   while (!link->stopping_) {
     const auto started = Clock::now();

@@ -20,7 +20,7 @@ class Telemetry;
 namespace stoa::redis {
 
 struct RedisConfig {
-  std::string address;  ///< "host:port"
+  std::string address;  ///< "host:port"; empty: there is no Redis
   std::string username{};
   Secret<> password{};
   std::chrono::milliseconds timeout{50};  ///< of one command: Redis is speed, not truth

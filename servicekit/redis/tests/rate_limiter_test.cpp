@@ -114,6 +114,12 @@ TEST_F(RateLimiterTest, CountsAloneWithoutRedis) {
   EXPECT_EQ(take(there, "a", 20), 10);
 }
 
+TEST_F(RateLimiterTest, CountsAloneWhereThereIsNoRedisAtAll) {
+  RateLimiter alone{loops, {.address = ""}, policies, telemetry};
+  alone.start();
+  EXPECT_EQ(take(alone, "a", 20), 10);
+}
+
 TEST_F(RateLimiterTest, NeverWaitsForAFrozenRedis) {
   redis.freeze();
   const auto started = std::chrono::steady_clock::now();
