@@ -21,6 +21,7 @@ postgres::Query find(const OrderId& id);
 postgres::Query list(const ListOrders& query);
 postgres::Query history(const OrderId& id);
 
+// How orders move is in pg_order_transitions.cpp.
 struct Cancelling {
   Order order;
   CancelReason reason;

@@ -141,7 +141,9 @@ Result<Order> place(Placement placement) {
   if (!lines) return std::unexpected(std::move(lines.error()));
   const auto amounts = amounts_of(*lines, placement.currency);
   if (!amounts) return std::unexpected(amounts.error());
-
+  if (amounts->total.minor_units() <= 0) {
+    return invalid("nothing_to_pay", "an order has something to pay");
+  }
   return Order{
       .id = placement.id,
       .number = placement.number,

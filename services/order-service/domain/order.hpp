@@ -117,7 +117,7 @@ struct Placement {
 
 /// Turns priced lines into a pending order.
 ///
-/// Errors, all ErrorKind::invalid: mixed_currencies, total_overflow.
+/// Errors, all ErrorKind::invalid: mixed_currencies, total_overflow, nothing_to_pay.
 Result<Order> place(Placement placement);
 
 /// What a result of the payment makes of an order in `status`; empty when it changes nothing,

@@ -88,6 +88,11 @@ TEST(PlaceOrder, RefusesATotalBeyondWhatTheWireCarries) {
   EXPECT_EQ(place({line(1, most), line(1, Money{1, eur})}).error().code, "total_overflow");
 }
 
+TEST(PlaceOrder, RefusesWhatCostsNothing) {
+  EXPECT_EQ(place({line(1, Money{0, eur})}).error().code, "nothing_to_pay");
+  EXPECT_TRUE(place({line(1, Money{0, eur}), line(1, Money{1, eur})}));
+}
+
 TEST(OrderNumber, IsShortEnoughToBeSaid) { EXPECT_EQ(text(OrderNumber{100'042}), "S-100042"); }
 
 struct Refusal {
