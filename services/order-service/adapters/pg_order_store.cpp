@@ -15,6 +15,8 @@ namespace {
 
 using runtime::crash_point;
 
+std::size_t index_of(Status status) { return std::to_underlying(status); }
+
 std::string traceparent_of(const Context& context) {
   return context.trace.valid() ? context.trace.traceparent() : "";
 }
@@ -31,6 +33,18 @@ Result<Answer> answer_of(const postgres::Row& row, const IdempotencyKey& key) {
 }
 
 }  // namespace
+
+PgOrderStore::PgOrderStore(postgres::Database& database, telemetry::Telemetry& telemetry,
+                           Patience patience)
+    : database_{database}, telemetry_{telemetry}, patience_{patience} {
+  for (const Status status : all_statuses) {
+    const telemetry::Labels labels{{"status", std::string{name(status)}}};
+    moved_[index_of(status)] =
+        telemetry.counter("stoa_orders_moved_total", "Orders that came into this status.", labels);
+    overdue_[index_of(status)] = telemetry.counter(
+        "stoa_orders_overdue_total", "Orders found waiting past their deadline.", labels);
+  }
+}
 
 Task<Result<KeyState>> PgOrderStore::look_up(Context context, IdempotencyKey key) {
   const auto rows = co_await database_.run(std::move(context), queries::look_up(key));
@@ -60,6 +74,7 @@ Task<bool> PgOrderStore::insert_if_first(Context context, NewOrder placed) {
   const auto rows = co_await database_.run(context, std::move(query));
   crash_point("order.place.after_commit");
   if (rows.empty()) co_return false;
+  moved_[index_of(Status::pending)].add();
   telemetry_.info(context, "order_placed",
                   {{"order_id", placed.order.id.str()},
                    {"customer_id", placed.order.customer.str()},
@@ -127,6 +142,7 @@ Task<bool> PgOrderStore::store_cancelling(Context context, Order order, CancelRe
   const auto rows = co_await database_.run(context, std::move(query));
   crash_point("order.cancel.after_commit");
   if (rows.empty()) co_return false;
+  moved_[index_of(Status::cancelling)].add();
   telemetry_.info(context, "order_cancelling", {{"order_id", id.str()}, {"reason", name(reason)}});
   co_return true;
 }
@@ -137,24 +153,29 @@ Task<std::vector<Effect>> PgOrderStore::apply(Context context, std::vector<Payme
   const auto rows = co_await database_.run(context, std::move(query));
   crash_point("order.apply.after_commit");
 
-  std::map<Uuid, Effect> by_event;
-  for (const auto row : rows) {
-    const bool known = row.flag(1);
-    const bool moved = !row.is_null(2);
-    by_event.emplace(row.uuid(0), !known  ? Effect::unknown_order
-                                  : moved ? Effect::moved
-                                          : Effect::unchanged);
-  }
+  std::map<Uuid, postgres::Row> by_event;
+  for (const auto row : rows) by_event.emplace(row.uuid(0), row);
   std::vector<Effect> effects;
   for (const PaymentFact& fact : facts) {
-    const auto effect = by_event.find(fact.event);
-    require(effect != by_event.end(), "each fact comes back with its effect");
-    effects.push_back(effect->second);
-    if (effect->second != Effect::moved) continue;
-    telemetry_.info(context, "order_moved",
-                    {{"order_id", fact.order.str()}, {"event_id", EventId{fact.event}.str()}});
+    const auto found = by_event.find(fact.event);
+    require(found != by_event.end(), "each fact comes back with its effect");
+    effects.push_back(effect_of(context, fact, found->second));
   }
   co_return effects;
+}
+
+Effect PgOrderStore::effect_of(const Context& context, const PaymentFact& fact,
+                               const postgres::Row& row) {
+  if (!row.flag(1)) return Effect::unknown_order;
+  if (row.is_null(2)) return Effect::unchanged;
+  const auto status = parse_status(row.text(2));
+  require(status.has_value(), "a stored order has a known status");
+  moved_[index_of(*status)].add();
+  telemetry_.info(context, "order_moved",
+                  {{"order_id", fact.order.str()},
+                   {"status_after", name(*status)},
+                   {"event_id", EventId{fact.event}.str()}});
+  return Effect::moved;
 }
 
 Task<std::vector<Overdue>> PgOrderStore::claim_overdue(Context context, std::size_t limit) {
@@ -171,6 +192,7 @@ Task<std::vector<Overdue>> PgOrderStore::claim_overdue(Context context, std::siz
                        .status = *status,
                        .version = row.number(3),
                        .reason = row.optional_text(4)});
+    overdue_[index_of(*status)].add();
   }
   co_return overdue;
 }

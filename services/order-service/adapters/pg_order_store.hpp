@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
 #include "servicekit/postgres/database.hpp"
+#include "servicekit/telemetry/telemetry.hpp"
 
 #include "services/order-service/app/ports.hpp"
 
@@ -13,8 +15,7 @@ namespace stoa::order {
 /// log line for each change of state.
 class PgOrderStore final : public OrderStore {
  public:
-  PgOrderStore(postgres::Database& database, telemetry::Telemetry& telemetry, Patience patience)
-      : database_{database}, telemetry_{telemetry}, patience_{patience} {}
+  PgOrderStore(postgres::Database& database, telemetry::Telemetry& telemetry, Patience patience);
 
   Task<Result<KeyState>> look_up(Context context, IdempotencyKey key) override;
   Task<Result<std::optional<Answer>>> first_answer(Context context, IdempotencyKey key) override;
@@ -30,9 +31,16 @@ class PgOrderStore final : public OrderStore {
   Task<> repeat_cancel_request(Context context, Overdue order) override;
 
  private:
+  Effect effect_of(const Context& context, const PaymentFact& fact, const postgres::Row& row);
+
+  /// One handle for each status, in the order of the enum.
+  using StatusCounters = std::array<telemetry::Counter, status_count>;
+
   postgres::Database& database_;
   telemetry::Telemetry& telemetry_;
   Patience patience_;
+  StatusCounters moved_;
+  StatusCounters overdue_;
 };
 
 }  // namespace stoa::order

@@ -112,8 +112,10 @@ Query store_cancelling(const Cancelling& change, const Patience& patience) {
   };
 }
 
-// The orders are locked first, each in the order of its id, so that two batches cannot deadlock and
-// the transition is chosen by the state that the lock shows, not by an older snapshot.
+// The orders are locked first, in the order of their ids, so that two batches cannot deadlock. The
+// transition is chosen by the status that the lock shows (k.status). A condition on o.status would
+// be judged by the older snapshot: an order that was cancelled while we waited for its lock would
+// then take its inbox row and not move.
 Query apply(const std::vector<PaymentFact>& facts) {
   const FactColumns columns{facts};
   const RuleColumns rules;
@@ -143,7 +145,7 @@ Query apply(const std::vector<PaymentFact>& facts) {
           JOIN unnest($7::text[], $8::text[], $9::text[], $10::text[])
             AS rule (result, from_status, to_status, type)
             ON rule.result = i.result AND rule.from_status = k.status
-          WHERE o.id = k.id AND o.status = k.status
+          WHERE o.id = k.id
           RETURNING o.id, o.status, o.version, o.reason, o.facts, i.told_as, i.traceparent, rule.type
         ), noted AS (
           INSERT INTO order_history (order_id, version, type, status, reason)

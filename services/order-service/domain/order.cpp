@@ -7,9 +7,6 @@
 namespace stoa::order {
 namespace {
 
-constexpr std::array statuses = {Status::pending, Status::paid, Status::payment_failed,
-                                 Status::cancelling, Status::cancelled};
-
 std::unexpected<Error> invalid(std::string_view code, std::string detail) {
   return refuse(ErrorKind::invalid, code, std::move(detail));
 }
@@ -78,7 +75,7 @@ std::string_view name(Status status) {
 }
 
 std::optional<Status> parse_status(std::string_view wanted) {
-  for (const Status status : statuses) {
+  for (const Status status : all_statuses) {
     if (name(status) == wanted) return status;
   }
   return std::nullopt;

@@ -30,6 +30,9 @@ inline constexpr std::uint32_t line_quantity_max = 1'000;
 inline constexpr std::string_view standard_shipping = "standard";
 
 enum class Status : std::uint8_t { pending, paid, payment_failed, cancelling, cancelled };
+inline constexpr std::array all_statuses = {Status::pending, Status::paid, Status::payment_failed,
+                                            Status::cancelling, Status::cancelled};
+inline constexpr std::size_t status_count = all_statuses.size();
 std::string_view name(Status status);
 std::optional<Status> parse_status(std::string_view name);
 
