@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "servicekit/core/unavailable.hpp"
+#include "servicekit/http/tests/gate.hpp"
 #include "servicekit/http/tests/running_server.hpp"
 #include "servicekit/testing/raw_client.hpp"
 
@@ -200,28 +201,20 @@ TEST_F(PipelineTest, ReadsATypedQuery) {
 TEST(Overload, IsShedWith503AndRetryAfter) {
   ServerConfig config;
   config.limits.requests_in_flight_max = 1;
+  Gate gate;
   Router router;
-  std::atomic<bool> release = false;
-  std::atomic<bool> busy = false;
-  struct Gate {
-    static Task<Response> hold(std::atomic<bool>* busy, std::atomic<bool>* release) {
-      *busy = true;
-      while (!*release) co_await sleep_for(1ms);
-      co_return ok("{}");
-    }
-  };
-  router.get("/hold", anyone, [&](Context, Request) { return Gate::hold(&busy, &release); });
+  router.get("/held", anyone, gate.handler());
   router.get("/hello", anyone, say_hello);
   const RunningServer server{std::move(router), config};
   RawClient holder{server.port()};
-  holder.send("GET /hold HTTP/1.1\r\nhost: t\r\n\r\n");
-  while (!busy) std::this_thread::yield();
+  holder.send("GET /held HTTP/1.1\r\nhost: t\r\n\r\n");
+  gate.await_request();
 
   const std::string shed = exchange(server.port(), "GET /hello HTTP/1.1\r\nhost: t\r\n\r\n");
   EXPECT_EQ(status_of(shed), 503);
   EXPECT_EQ(header_of(shed, "retry-after"), "1");
 
-  release = true;
+  gate.release();
   EXPECT_EQ(status_of(holder.read_response()), 200);
   EXPECT_EQ(status_of(exchange(server.port(), "GET /hello HTTP/1.1\r\nhost: t\r\n\r\n")), 200);
 }
