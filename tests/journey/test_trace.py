@@ -21,7 +21,7 @@ def test_one_trace_leads_from_the_request_to_the_mail(shop: Shop, staff, spans) 
     wanted = {"api-gateway", "order-service", "product-service", "payment-service", "notification-service"}
 
     def complete() -> set[str] | None:
-        seen = {span["service"] for span in spans(trace_id)}
+        seen = {span["resource"]["service.name"] for span in spans(trace_id)}
         return seen if wanted <= seen else None
 
     eventually(complete, within=30, what=f"spans of {wanted}")
