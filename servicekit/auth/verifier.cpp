@@ -166,7 +166,7 @@ Task<bool> Verifier::Impl::fetch_keys() {
   try {
     text = co_await source.jwks(Context{}.within(fetch_timeout));
   } catch (const std::exception& error) {
-    telemetry.warn("jwks_fetch_failed", {{"reason", std::string_view{error.what()}}});
+    telemetry.warn("jwks_fetch_failed", {{"detail", std::string_view{error.what()}}});
   }
   Keys changed;
   if (!text.empty() && text != keys_text) {
@@ -219,7 +219,7 @@ Task<bool> Verifier::Impl::fetch_revocations() {
   } catch (const std::exception& error) {
     // Told once and then by the age, which an alert watches.
     if (Clock::now() - revocations_learnt_at < config.revocations_every * 2) {
-      telemetry.warn("revocations_fetch_failed", {{"reason", std::string_view{error.what()}}});
+      telemetry.warn("revocations_fetch_failed", {{"detail", std::string_view{error.what()}}});
     }
     co_return false;
   }

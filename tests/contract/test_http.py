@@ -23,12 +23,14 @@ def test_there_is_a_contract_for_each_service_with_endpoints() -> None:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.stem)
-def test_generated_requests_meet_only_promised_answers(contract, stack, staff) -> None:
+def test_generated_requests_meet_only_promised_answers(contract, stack, shop, staff) -> None:
+    # user-service lets its caller erase themselves: somebody whom nobody will miss.
+    caller = shop.sign_up() if contract.stem == "user-service" else staff
     venv = subprocess.run([CHECKOUT / "tools/venv"], check=True, capture_output=True, text=True).stdout.strip()
     done = subprocess.run(
         [
             f"{venv}/bin/schemathesis", "run", str(contract), "--url", stack.url(contract.stem),
-            "--header", f"Authorization: Bearer {staff.tokens['access_token']}",
+            "--header", f"Authorization: Bearer {caller.tokens['access_token']}",
             "--checks", CHECKS, "--max-examples", "25", "--seed", "1", "--workers", "2",
             "--exclude-path-regex", "^/internal|logout-all", "--request-timeout", "10",
             "--generation-database", "none", "--suppress-health-check", "all", "--no-color",

@@ -36,6 +36,15 @@ User user_in(const Row& row, int first) {
           .version = row.number(first + 5)};
 }
 
+// First of a transaction that may take an address: who comes second sees what the first has done,
+// instead of a broken constraint.
+Query lock_address(const std::string& email) {
+  return {.name = "user.lock_address",
+          .read_only = false,
+          .sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+          .params = {email}};
+}
+
 Query insert_user(const User& user, const PasswordHash& password, const NewSession& session,
                   const std::string& traceparent) {
   return {.name = "user.insert",
@@ -311,9 +320,10 @@ Query purge_failures() {
 
 Task<bool> PgUserStore::insert(Context context, User user, PasswordHash password,
                                NewSession session) {
-  auto query = insert_user(user, password, session, context.trace.traceparent());
-  const auto rows = co_await database_.run(std::move(context), std::move(query));
-  co_return !rows.empty();
+  std::vector<Query> queries{lock_address(user.email),
+                             insert_user(user, password, session, context.trace.traceparent())};
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
+  co_return !results.back().empty();
 }
 
 Task<std::optional<User>> PgUserStore::find(Context context, UserId id) {
@@ -378,7 +388,11 @@ Task<> PgUserStore::end_sessions(Context context, UserId user, std::optional<Ses
 
 Task<Result<User>> PgUserStore::update(Context context, UserId id, UserChange change,
                                        std::optional<std::int64_t> version) {
-  const auto rows = co_await database_.run(std::move(context), update_user(id, change, version));
+  std::vector<Query> queries;
+  if (change.email) queries.push_back(lock_address(*change.email));
+  queries.push_back(update_user(id, change, version));
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
+  const auto& rows = results.back();
   if (rows.empty()) {
     co_return refuse(ErrorKind::not_found, "user_not_found", "there is no such user");
   }

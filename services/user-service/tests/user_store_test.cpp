@@ -293,6 +293,31 @@ TEST_P(UserStoreSuite, RefusesAStaleVersionATakenAddressAndAStranger) {
   EXPECT_TRUE(run(store.update(context(), ada.id, own, {})));
 }
 
+Task<> take_address(UserStore* store, Context context, UserId id, int* taken, int* done) {
+  UserChange change{.email = "wanted@example.com", .name = {}, .password = {}};
+  const auto updated = co_await store->update(context, id, std::move(change), {});
+  if (updated) ++*taken;
+  EXPECT_TRUE(updated || updated.error().code == "email_taken");
+  ++*done;
+}
+
+Task<> until_done(const int* done, int all) {
+  while (*done < all) co_await sleep_for(1ms);
+}
+
+TEST_P(UserStoreSuite, GivesAnAddressToOneOfManyAtOnce) {
+  constexpr int contenders = 12;
+  int taken = 0;
+  int done = 0;
+  for (int i = 0; i < contenders; ++i) {
+    const User user = add(std::format("u{}@example.com", i), static_cast<char>('a' + i));
+    spawn(world->loops().at(0), "contender",
+          take_address(&world->store(), context(), user.id, &taken, &done));
+  }
+  run(until_done(&done, contenders));
+  EXPECT_EQ(taken, 1);
+}
+
 TEST_P(UserStoreSuite, ErasesAPersonAndFreesTheAddress) {
   auto& store = world->store();
   const SessionId session{crypto::new_uuid()};
