@@ -8,6 +8,10 @@ namespace stoa::http::detail {
 
 /// Circuit breaker of one address. Closed until `failures` calls in a row have failed; then one
 /// probe is let through every `open_for`, and its success closes it.
+///
+/// A refused connection is no failure in this sense: it costs next to nothing, and a replica that
+/// is being replaced is back before a breaker would close. Such an address is only the last choice
+/// for as long.
 class Breaker {
  public:
   using Clock = std::chrono::steady_clock;
@@ -23,7 +27,12 @@ class Breaker {
   void begin(Clock::time_point now) {
     if (is_open()) probe_at_ = now + limits_.open_for;
   }
-  void succeeded() { failures_ = 0; }
+  bool is_last_choice(Clock::time_point now) const { return now < last_choice_until_; }
+  void refused(Clock::time_point now) { last_choice_until_ = now + limits_.open_for; }
+  void succeeded() {
+    failures_ = 0;
+    last_choice_until_ = {};
+  }
   void failed(Clock::time_point now) {
     ++failures_;
     if (is_open()) probe_at_ = now + limits_.open_for;
@@ -33,6 +42,7 @@ class Breaker {
   Limits limits_;
   std::size_t failures_ = 0;
   Clock::time_point probe_at_{};
+  Clock::time_point last_choice_until_{};
 };
 
 /// Retries as a share of the requests of the last ten seconds, so that they cannot feed an

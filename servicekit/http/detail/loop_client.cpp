@@ -75,27 +75,34 @@ Task<> LoopClient::sweep(std::shared_ptr<LoopClient> self) {
 
 std::optional<LoopClient::Target> LoopClient::choose(const std::vector<bool>& tried) {
   const auto now = Clock::now();
+  std::optional<std::size_t> last_choice;
   for (std::size_t i = 0; i < origins_.size(); ++i) {
     const std::size_t index = turn_++ % origins_.size();
-    if (tried[index] || !origins_[index]->breaker().allows(now)) continue;
-    origins_[index]->breaker().begin(now);
-    return Target{.origin = origins_[index], .index = index};
+    const Breaker& breaker = origins_[index]->breaker();
+    if (tried[index] || !breaker.allows(now)) continue;
+    last_choice = index;
+    if (!breaker.is_last_choice(now)) break;
   }
-  return std::nullopt;
+  if (!last_choice) return std::nullopt;
+  origins_[*last_choice]->breaker().begin(now);
+  return Target{.origin = origins_[*last_choice], .index = *last_choice};
 }
 
 void LoopClient::judge(Target& target, const Attempt& attempt) {
   Breaker& breaker = target.origin->breaker();
+  const auto now = Clock::now();
+  const bool was_out = breaker.is_open() || breaker.is_last_choice(now);
   // A connection that had gone stale in the pool says nothing about the callee.
   const bool stale = !attempt.response && attempt.reused && !attempt.received;
-  const bool well = attempt.response && attempt.response->status < server_error;
-  if (well) {
-    if (breaker.is_open()) metrics_.breaker_open[target.index].set(0);
+  if (attempt.response && attempt.response->status < server_error) {
     breaker.succeeded();
-  } else if (!stale) {
-    breaker.failed(Clock::now());
-    if (breaker.is_open()) metrics_.breaker_open[target.index].set(1);
+  } else if (attempt.refused) {
+    breaker.refused(now);
+  } else if (!stale && !attempt.is_ours) {
+    breaker.failed(now);
   }
+  const bool is_out = breaker.is_open() || breaker.is_last_choice(now);
+  if (is_out != was_out) metrics_.breaker_open[target.index].set(is_out ? 1 : 0);
 }
 
 bool LoopClient::may_repeat(const Call& call, const Attempt& attempt) {
@@ -159,54 +166,58 @@ Task<Attempt> LoopClient::try_once(std::shared_ptr<LoopClient> self, std::shared
   Attempt failed;
   if (origin->waiting().size() >= self->config_.waiting_max) {
     failed.failure = "too many calls wait for a connection";
-    failed.sent = true;  // not to be tried again: this is our own overload
+    failed.is_ours = true;
+    failed.sent = true;  // not to be tried again
     co_return failed;
   }
-  auto lease = co_await acquire(self, origin, call->deadline);
-  if (!lease) {
-    failed.failure = "no connection to " + origin->address();
-    co_return failed;
-  }
+  auto lease = co_await acquire(self, origin, call->deadline, &failed);
+  if (!lease) co_return failed;
   Attempt attempt = co_await run_call(std::move(*lease), call, &self->config_);
   co_return attempt;
 }
 
 Task<std::optional<Lease>> LoopClient::acquire(std::shared_ptr<LoopClient> self,
                                                std::shared_ptr<Origin> origin,
-                                               Clock::time_point deadline) {
+                                               Clock::time_point deadline, Attempt* failed) {
   while (true) {
     auto idle = origin->take_idle();
     if (idle) co_return Lease{self, origin, std::move(idle)};
     if (origin->may_open()) break;
     const bool woken = co_await origin->waiting().wait(&self->loop_, deadline);
-    if (!woken) co_return std::nullopt;
+    if (woken) continue;
+    failed->is_ours = true;
+    failed->failure = "every connection to " + origin->address() + " is taken";
+    co_return std::nullopt;
   }
   origin->opened();
   Lease lease{self, origin, std::make_unique<ClientConnection>(self->loop_)};
   const auto connect_by = std::min(deadline, Clock::now() + self->config_.connect_timeout);
-  const bool connected = co_await connect(origin, &*lease, connect_by);
-  if (!connected) co_return std::nullopt;
-  co_return lease;
+  const ErrorCode error = co_await connect(origin, &*lease, connect_by);
+  if (!error) co_return lease;
+  failed->refused = error == boost::asio::error::connection_refused;
+  failed->failure = "no connection to " + origin->address() + ": " + error.message();
+  co_return std::nullopt;
 }
 
-Task<bool> LoopClient::connect(std::shared_ptr<Origin> origin, ClientConnection* connection,
-                               Clock::time_point deadline) {
+Task<ErrorCode> LoopClient::connect(std::shared_ptr<Origin> origin, ClientConnection* connection,
+                                    Clock::time_point deadline) {
   const auto endpoints = co_await Origin::endpoints(origin, deadline);
+  ErrorCode failure = boost::asio::error::host_not_found;
   for (const Tcp::endpoint& endpoint : endpoints) {
     if (Clock::now() >= deadline) break;
     connection->deadline = deadline;
     connection->timed_out = false;
     const auto [error] = co_await connection->socket.async_connect(endpoint, as_result);
-    if (!error) {
-      ErrorCode ignored;
-      connection->socket.set_option(Tcp::no_delay(true), ignored);
-      co_return true;
-    }
     ErrorCode ignored;
+    if (!error) {
+      connection->socket.set_option(Tcp::no_delay(true), ignored);
+      co_return ErrorCode{};
+    }
+    failure = error;
     connection->socket.close(ignored);
   }
   origin->forget_endpoints();
-  co_return false;
+  co_return failure;
 }
 
 }  // namespace stoa::http::detail

@@ -48,6 +48,8 @@ class Lease {
 struct Attempt {
   std::optional<ClientResponse> response{};
   std::string failure{};
+  bool is_ours = false;   ///< our own limit was met: no word about the callee
+  bool refused = false;   ///< nobody listens at the address
   bool sent = false;      ///< a byte of the request may have arrived
   bool received = false;  ///< a byte of an answer has
   bool reused = false;    ///< the connection had served before
@@ -81,11 +83,12 @@ class LoopClient : public std::enable_shared_from_this<LoopClient> {
   static Task<> sweep(std::shared_ptr<LoopClient> self);
   static Task<Attempt> try_once(std::shared_ptr<LoopClient> self, std::shared_ptr<Origin> origin,
                                 Call* call);
+  /// Empty: `failed` says why.
   static Task<std::optional<Lease>> acquire(std::shared_ptr<LoopClient> self,
                                             std::shared_ptr<Origin> origin,
-                                            Clock::time_point deadline);
-  static Task<bool> connect(std::shared_ptr<Origin> origin, ClientConnection* connection,
-                            Clock::time_point deadline);
+                                            Clock::time_point deadline, Attempt* failed);
+  static Task<ErrorCode> connect(std::shared_ptr<Origin> origin, ClientConnection* connection,
+                                 Clock::time_point deadline);
   std::optional<Target> choose(const std::vector<bool>& tried);
   bool may_repeat(const Call& call, const Attempt& attempt);
   void judge(Target& target, const Attempt& attempt);

@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t client_buffer = 16 * 1024;
 // Names of services change when replicas come and go.
 constexpr std::chrono::seconds resolution_lasts{5};
+// Well below the time after which a server ends an idle connection (60 s here): a request must not
+// meet that end on its way, since nobody could tell whether it was served.
+constexpr std::chrono::seconds idle_max{30};
 
 }  // namespace
 
@@ -71,8 +74,8 @@ std::unique_ptr<ClientConnection> Origin::take_idle() {
   while (!idle_.empty()) {
     auto connection = std::move(idle_.back());
     idle_.pop_back();
-    // Closed, or talking out of turn: either way not for the next request.
-    if (!has_news(connection->socket)) {
+    // Old, closed, or talking out of turn: either way not for the next request.
+    if (Clock::now() - connection->idle_since < idle_max && !has_news(connection->socket)) {
       connection->reused = true;
       return connection;
     }
@@ -83,6 +86,7 @@ std::unique_ptr<ClientConnection> Origin::take_idle() {
 }
 
 void Origin::put_idle(std::unique_ptr<ClientConnection> connection) {
+  connection->idle_since = Clock::now();
   idle_.push_back(std::move(connection));
   waiting_.wake_one();
 }

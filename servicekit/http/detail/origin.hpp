@@ -24,6 +24,7 @@ struct ClientConnection : ListHook {
   std::size_t parsed = 0;
   std::size_t have = 0;
   std::string out;
+  Clock::time_point idle_since{};
   bool reused = false;
   bool timed_out = false;
   Clock::time_point deadline = Clock::time_point::max();
