@@ -102,6 +102,7 @@ int serve() {
                .store = store,
                .keys = keys,
                .limiter = limiter,
+               .telemetry = telemetry,
                .on_fact = [&relay] { relay.wake(); }}};
   http::Router router;
   api.mount(router);

@@ -43,6 +43,17 @@ std::optional<std::int64_t> wanted_version(std::string_view if_match) {
 
 }  // namespace
 
+HttpApi::HttpApi(Collaborators collaborators) : with_{std::move(collaborators)} {
+  const auto counter = [this](const char* outcome) {
+    return with_.telemetry.counter("stoa_logins_total", "Logins by outcome",
+                                   {{"outcome", outcome}});
+  };
+  logins_ = {.accepted = counter("accepted"),
+             .refused = counter("refused"),
+             .locked = counter("locked"),
+             .throttled = counter("throttled")};
+}
+
 void HttpApi::mount(http::Router& router) {
   using http::anyone;
   using http::signed_in;
@@ -98,13 +109,19 @@ Task<http::Response> HttpApi::register_user(Context context, http::Request reque
 
 Task<http::Response> HttpApi::login(Context context, http::Request request) {
   if (const auto allowed = check_limit(Limit::login, request); !allowed) {
+    logins_.throttled.add();
     co_return http::problem(allowed.error());
   }
   auto login = parse_login(request.body());
   if (!login) co_return http::problem(login.error());
 
   const auto signed_in = co_await with_.sessions.login(std::move(context), std::move(*login));
-  if (!signed_in) co_return http::problem(signed_in.error());
+  if (!signed_in) {
+    const bool locked = signed_in.error().kind == ErrorKind::too_many;
+    (locked ? logins_.locked : logins_.refused).add();
+    co_return http::problem(signed_in.error());
+  }
+  logins_.accepted.add();
   co_return private_json(200, signed_in_json(*signed_in));
 }
 

@@ -4,6 +4,7 @@
 
 #include "servicekit/http/server.hpp"
 #include "servicekit/redis/redis.hpp"
+#include "servicekit/telemetry/telemetry.hpp"
 
 #include "services/user-service/adapters/signing_keys.hpp"
 #include "services/user-service/app/accounts.hpp"
@@ -20,12 +21,13 @@ class HttpApi {
     UserStore& store;  ///< for what the other services ask
     SigningKeys& keys;
     redis::RateLimiter& limiter;
+    telemetry::Telemetry& telemetry;
     std::function<void()> on_fact;  ///< something was written to the outbox
   };
   /// The order of the limiter's policies.
   enum class Limit : std::size_t { login, registration };
 
-  explicit HttpApi(Collaborators collaborators) : with_{std::move(collaborators)} {}
+  explicit HttpApi(Collaborators collaborators);
 
   void mount(http::Router& router);
 
@@ -44,7 +46,16 @@ class HttpApi {
 
   Result<void> check_limit(Limit limit, const http::Request& request);
 
+  /// Counters of stoa_logins_total.
+  struct Logins {
+    telemetry::Counter accepted;
+    telemetry::Counter refused;
+    telemetry::Counter locked;
+    telemetry::Counter throttled;
+  };
+
   Collaborators with_;
+  Logins logins_;
 };
 
 }  // namespace stoa::user

@@ -26,6 +26,11 @@ std::string account_key(const std::string& email) {
 
 postgres::Param optional_text(const std::optional<std::string>& text) { return param(text); }
 
+postgres::Param traceparent_of(const Context& context) {
+  if (!context.trace.valid()) return nullptr;
+  return context.trace.traceparent();
+}
+
 // Columns: id, email, name, role, created_at in milliseconds, version.
 User user_in(const Row& row, int first) {
   return {.id = UserId{row.uuid(first)},
@@ -46,7 +51,7 @@ Query lock_address(const std::string& email) {
 }
 
 Query insert_user(const User& user, const PasswordHash& password, const NewSession& session,
-                  const std::string& traceparent) {
+                  const postgres::Param& traceparent) {
   return {.name = "user.insert",
           .read_only = false,
           .sql = R"sql(
@@ -238,7 +243,7 @@ Query update_user(UserId id, const UserChange& change, const std::optional<std::
                      optional_text(password), param(version)}};
 }
 
-Query erase_user(UserId id, const std::string& traceparent) {
+Query erase_user(UserId id, const postgres::Param& traceparent) {
   return {.name = "user.erase",
           .read_only = false,
           .sql = R"sql(
@@ -303,6 +308,18 @@ Query purge_sessions() {
           .params = {PgUserStore::purged_rows_max}};
 }
 
+Query purge_tokens() {
+  return {.name = "user.purge_tokens",
+          .read_only = false,
+          .sql = R"sql(
+            DELETE FROM refresh_tokens WHERE hash IN (
+              SELECT hash FROM refresh_tokens WHERE replaced_at < now() - $2 * interval '1 second'
+              LIMIT $1 FOR UPDATE SKIP LOCKED)
+          )sql",
+          .params = {PgUserStore::purged_rows_max,
+                     std::int64_t{std::chrono::seconds{replaced_token_memory}.count()}}};
+}
+
 Query purge_failures() {
   return {.name = "user.purge_failures",
           .read_only = false,
@@ -321,7 +338,7 @@ Query purge_failures() {
 Task<bool> PgUserStore::insert(Context context, User user, PasswordHash password,
                                NewSession session) {
   std::vector<Query> queries{lock_address(user.email),
-                             insert_user(user, password, session, context.trace.traceparent())};
+                             insert_user(user, password, session, traceparent_of(context))};
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   co_return !results.back().empty();
 }
@@ -409,7 +426,7 @@ Task<Result<User>> PgUserStore::update(Context context, UserId id, UserChange ch
 }
 
 Task<bool> PgUserStore::erase(Context context, UserId id) {
-  auto query = erase_user(id, context.trace.traceparent());
+  auto query = erase_user(id, traceparent_of(context));
   const auto rows = co_await database_.run(std::move(context), std::move(query));
   co_return !rows.empty();
 }
@@ -435,8 +452,10 @@ Task<bool> PgUserStore::set_role(Context context, std::string email, Role role) 
 
 Task<bool> PgUserStore::purge(Context context) {
   const auto sessions = co_await database_.run(context, purge_sessions());
+  const auto tokens = co_await database_.run(context, purge_tokens());
   const auto failures = co_await database_.run(context, purge_failures());
-  co_return sessions.affected() == purged_rows_max || failures.affected() == purged_rows_max;
+  co_return sessions.affected() == purged_rows_max || tokens.affected() == purged_rows_max ||
+      failures.affected() == purged_rows_max;
 }
 
 }  // namespace stoa::user

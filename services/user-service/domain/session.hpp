@@ -17,6 +17,10 @@ inline constexpr std::chrono::days session_idle_max{30};
 /// repeat of one whose answer was lost: no theft.
 inline constexpr std::chrono::seconds refresh_grace{10};
 
+/// So long a replaced refresh token is remembered as one that was ours; later it is as good as
+/// invented.
+inline constexpr std::chrono::days replaced_token_memory{7};
+
 enum class EndReason : std::uint8_t { logout, logout_all, token_reused, password_changed, erased };
 std::string_view name(EndReason reason);
 

@@ -176,8 +176,10 @@ class FakeUserStore final : public UserStore {
     std::erase_if(sessions, [&](const auto& entry) {
       return entry.second.ended_at.value_or(entry.second.expires_at) < now - std::chrono::days{30};
     });
-    std::erase_if(tokens,
-                  [&](const auto& entry) { return !sessions.contains(entry.second.session); });
+    std::erase_if(tokens, [&](const auto& entry) {
+      return !sessions.contains(entry.second.session) ||
+             entry.second.replaced_at.value_or(now) < now - replaced_token_memory;
+    });
     co_return false;
   }
 

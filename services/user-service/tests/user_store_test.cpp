@@ -341,6 +341,18 @@ TEST_P(UserStoreSuite, GivesARole) {
   EXPECT_FALSE(run(store.set_role(context(), "nobody@example.com", Role::staff)));
 }
 
+TEST_P(UserStoreSuite, ForgetsAReplacedTokenAfterAWeek) {
+  add("ada@example.com", 'a');
+  EXPECT_TRUE(rotate('a', 'b')->token.rotated);
+  world->pass(std::chrono::days{6});
+  run(world->store().purge(context()));
+  EXPECT_TRUE(rotate('a', 'b')) << "still known to have been ours";
+  world->pass(std::chrono::days{1} + 1s);
+  run(world->store().purge(context()));
+  EXPECT_FALSE(rotate('a', 'b'));
+  EXPECT_TRUE(rotate('b', 'c')->token.rotated) << "the live one stays";
+}
+
 TEST_P(UserStoreSuite, PurgesWhatEndedAMonthAgo) {
   auto& store = world->store();
   const SessionId ended{crypto::new_uuid()};
