@@ -9,6 +9,8 @@
 namespace stoa::payment {
 namespace {
 
+constexpr std::size_t provider_text_max = 255;
+
 struct RefundRequestJson {
   json::MoneyJson amount;
   std::string reason;
@@ -202,6 +204,18 @@ std::string entries_json(const std::vector<LedgerEntry>& entries, const std::str
 Result<ProviderEvent> parse_provider_event(std::string_view body) {
   auto wire = json::read_lenient<ProviderEventJson>(body);
   if (!wire) return std::unexpected(std::move(wire.error()));
+  std::vector<FieldError> fields;
+  const auto check = [&](const std::string& text, std::string pointer) {
+    if (!text.empty() && text.size() <= provider_text_max) return;
+    fields.push_back({std::move(pointer), "out_of_range", "1 to 255 bytes"});
+  };
+  check(wire->id, "/id");
+  check(wire->type, "/type");
+  check(wire->data.key, "/data/key");
+  if (!fields.empty()) {
+    return refuse(ErrorKind::invalid, "invalid_body", "this is no event of the provider",
+                  std::move(fields));
+  }
   return ProviderEvent{.id = std::move(wire->id),
                        .type = std::move(wire->type),
                        .key = std::move(wire->data.key),

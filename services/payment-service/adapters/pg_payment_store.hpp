@@ -38,7 +38,7 @@ class PgPaymentStore final : public PaymentStore {
   Task<std::optional<RefundCall>> claim_refund(Context context, RefundId id,
                                                std::chrono::milliseconds lease) override;
   Task<bool> record_refund(Context context, RefundCall call, RefundOutcome outcome) override;
-  Task<> record_refund_by_hand(Context context, RefundCall call, std::string note) override;
+  Task<bool> record_refund_by_hand(Context context, RefundCall call, std::string note) override;
   Task<> postpone_refund(Context context, RefundId id, std::chrono::milliseconds retry_in) override;
 
   // pg_queries.cpp

@@ -247,18 +247,22 @@ Task<bool> PgPaymentStore::record_refund(Context context, RefundCall call, Refun
   co_return change.closing_refund.has_value();
 }
 
-Task<> PgPaymentStore::record_refund_by_hand(Context context, RefundCall call, std::string note) {
+Task<bool> PgPaymentStore::record_refund_by_hand(Context context, RefundCall call,
+                                                 std::string note) {
   auto transaction = co_await database_.begin(std::move(context));
   const auto locked = co_await transaction.run(lock_payment(call.refund.payment));
   const auto ended = co_await transaction.run(
       end_refund(call.refund.id, RefundStatus::succeeded, "settled by hand: " + note));
-  if (ended.empty()) co_return;
+  if (ended.empty()) co_return false;
   const Change change = settle_refund_by_hand(read_payment(locked.front()), call.refund);
   const Cause cause{
       .transaction = call.refund.id.uuid, .kind = "refund", .traceparent = call.traceparent};
   co_await transaction.run(write_change(change, cause));
+  runtime::crash_point("payment.refund_by_hand.before_commit");
   co_await transaction.commit();
+  runtime::crash_point("payment.refund_by_hand.after_commit");
   told_();
+  co_return true;
 }
 
 Task<> PgPaymentStore::postpone_refund(Context context, RefundId id,

@@ -186,7 +186,8 @@ class PaymentStore {
   /// refund that follows. Nothing changes when it has ended before. Answers whether another refund
   /// follows at once.
   virtual Task<bool> record_refund(Context context, RefundCall call, RefundOutcome outcome) = 0;
-  virtual Task<> record_refund_by_hand(Context context, RefundCall call, std::string note) = 0;
+  /// False when it has ended meanwhile: nothing was booked.
+  virtual Task<bool> record_refund_by_hand(Context context, RefundCall call, std::string note) = 0;
   /// No word: `unknown`, due again at `retry_in`.
   virtual Task<> postpone_refund(Context context, RefundId id,
                                  std::chrono::milliseconds retry_in) = 0;

@@ -73,7 +73,11 @@ Task<Result<RefundOutcome>> Refunds::settle_by_hand(Context context, RefundId id
     co_await store_.record_refund(std::move(context), std::move(*call), *standing);
     co_return std::move(*standing);
   }
-  co_await store_.record_refund_by_hand(std::move(context), std::move(*call), std::move(note));
+  const bool booked =
+      co_await store_.record_refund_by_hand(std::move(context), std::move(*call), std::move(note));
+  if (!booked) {
+    co_return refuse(ErrorKind::conflict, "refund_not_open", "the refund ended at this moment");
+  }
   co_return RefundOutcome{.kind = RefundOutcome::Kind::failed, .failure = "settled_by_hand"};
 }
 

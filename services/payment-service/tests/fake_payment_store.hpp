@@ -177,13 +177,14 @@ class FakePaymentStore final : public PaymentStore {
     co_return change.closing_refund.has_value();
   }
 
-  Task<> record_refund_by_hand(Context, RefundCall call, std::string note) override {
+  Task<bool> record_refund_by_hand(Context, RefundCall call, std::string note) override {
     RefundRow& row = refund_rows.at(call.refund.id);
-    if (!payment::open(row.refund.status)) co_return;
+    if (!payment::open(row.refund.status)) co_return false;
     const Change change = settle_refund_by_hand(*by_id(call.refund.payment), row.refund);
     row.refund.status = RefundStatus::succeeded;
     row.failure = "settled by hand: " + note;
     apply(change, call.refund.id.uuid);
+    co_return true;
   }
 
   Task<> postpone_refund(Context, RefundId id, std::chrono::milliseconds retry_in) override {

@@ -314,6 +314,15 @@ TEST_F(HttpApiTest, TakesAWebhookOnceAndWakesTheWorkerOnce) {
   EXPECT_EQ(wakes_, 1);
 }
 
+TEST_F(HttpApiTest, RefusesASignedWebhookThatCannotBeStored) {
+  const std::string id(256, 'x');
+  const auto response =
+      webhook(R"({"id":")" + id + R"(","type":"payment.captured","data":{"key":""}})");
+  EXPECT_EQ(status_of(response), 422);
+  EXPECT_TRUE(says(response, R"("pointer":"/id")"));
+  EXPECT_TRUE(says(response, R"("pointer":"/data/key")"));
+}
+
 TEST_F(HttpApiTest, RefusesWhatTheProviderDidNotSign) {
   const std::string body = R"({"id":"whk_1","type":"payment.captured","data":{"key":"att_x"}})";
   EXPECT_TRUE(says(webhook(body, 0, "guess"), "webhook_signature_invalid"));

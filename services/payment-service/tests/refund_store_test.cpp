@@ -116,7 +116,8 @@ TEST_P(RefundStoreTest, SettlingByHandLeavesTheProvidersCash) {
   cancel(order.order);
   const RefundId id = claim_refunds().at(0).refund.id;
   const auto call = run(store().claim_refund(soon(), id, lease));
-  run(store().record_refund_by_hand(soon(), *call, "bank transfer 7"));
+  EXPECT_TRUE(run(store().record_refund_by_hand(soon(), *call, "bank transfer 7")));
+  EXPECT_FALSE(run(store().record_refund_by_hand(soon(), *call, "bank transfer 7")));
   EXPECT_EQ(world_->booked_cash(), 1'299);
   EXPECT_EQ(payment_of(order.order).refunded_minor, 1'299);
   EXPECT_EQ(world_->told("payment.refunded"), 1);
