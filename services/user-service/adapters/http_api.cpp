@@ -44,14 +44,14 @@ std::optional<std::int64_t> wanted_version(std::string_view if_match) {
 }  // namespace
 
 HttpApi::HttpApi(Collaborators collaborators) : with_{std::move(collaborators)} {
-  const auto counter = [this](const char* outcome) {
+  const auto of = [this](const char* outcome) {
     return with_.telemetry.counter("stoa_logins_total", "Logins by outcome",
                                    {{"outcome", outcome}});
   };
-  logins_ = {.accepted = counter("accepted"),
-             .refused = counter("refused"),
-             .locked = counter("locked"),
-             .throttled = counter("throttled")};
+  logins_ = {.accepted = of("accepted"),
+             .refused = of("refused"),
+             .locked = of("locked"),
+             .throttled = of("throttled")};
 }
 
 void HttpApi::mount(http::Router& router) {

@@ -13,9 +13,6 @@ namespace stoa::user {
 /// Users and sessions in PostgreSQL.
 class PgUserStore final : public UserStore {
  public:
-  static constexpr std::int64_t revoked_sessions_max = 20'000;  ///< in one answer
-  static constexpr std::int64_t purged_rows_max = 1'000;        ///< of a table in one step
-
   explicit PgUserStore(postgres::Database& database) : database_{database} {}
 
   Task<bool> insert(Context context, User user, PasswordHash password, NewSession session) override;
