@@ -104,41 +104,41 @@ Task<bool> Connection::read_more(Phase phase, Clock::time_point deadline) {
 
 Task<Connection::Outcome> Connection::read_head() {
   while (true) {
-    if (parsed_ < have_ || parser_.started()) {
-      std::size_t used = 0;
-      const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
-      if (step == Parser::Step::head) {
-        parsed_ = start_ + used;
-        co_return Outcome::go_on;
-      }
-      if (step == Parser::Step::bad) {
-        co_await write_refusal(parser_.refusal());
-        co_return Outcome::end;
-      }
-      parsed_ = start_ + used;
+    std::size_t used = 0;
+    const auto step = parser_.feed(base(), parsed_ - start_, have_ - start_, used);
+    if (step == Parser::Step::bad) {
+      co_await write_refusal(parser_.refusal());
+      co_return Outcome::end;
     }
+    parsed_ = start_ + used;
+    if (step == Parser::Step::head) co_return Outcome::go_on;
     // Nothing complete is left in the buffer: what was answered so far goes out in one write.
     if (!flushed_at_once()) {
       const bool flushed = co_await flush();
       if (!flushed) co_return Outcome::end;
     }
-    const bool idle = have_ == start_;
-    if (idle) {
-      start_ = parsed_ = have_ = 0;
-      if (buffer_.size() > kept_buffer_max) std::string(first_buffer, '\0').swap(buffer_);
-    }
-    make_room(1);
-    const auto now = Clock::now();
-    const bool read =
-        co_await read_more(idle ? Phase::idle : Phase::reading_head,
-                           idle ? now + server_->limits().idle_timeout : head_deadline_);
-    if (!read) {
-      if (timed_out_ && !idle) co_await write_refusal(head_too_slow);
-      co_return Outcome::end;
-    }
-    // From the first byte, and no further byte renews it: a slow client cannot hold a connection.
-    if (idle) head_deadline_ = Clock::now() + server_->limits().head_timeout;
+    const Outcome more = co_await await_head();
+    if (more == Outcome::end) co_return Outcome::end;
   }
+}
+
+Task<Connection::Outcome> Connection::await_head() {
+  const bool idle = have_ == start_;
+  if (idle) {
+    start_ = parsed_ = have_ = 0;
+    if (buffer_.size() > kept_buffer_max) std::string(first_buffer, '\0').swap(buffer_);
+  }
+  make_room(1);
+  const bool read =
+      co_await read_more(idle ? Phase::idle : Phase::reading_head,
+                         idle ? Clock::now() + server_->limits().idle_timeout : head_deadline_);
+  if (!read) {
+    if (timed_out_ && !idle) co_await write_refusal(head_too_slow);
+    co_return Outcome::end;
+  }
+  // From the first byte, and no further byte renews it: a slow client cannot hold a connection.
+  if (idle) head_deadline_ = Clock::now() + server_->limits().head_timeout;
+  co_return Outcome::go_on;
 }
 
 Task<Connection::Outcome> Connection::serve_request() {
@@ -289,6 +289,7 @@ bool Connection::keeps_alive() const {
 void Connection::next_message() {
   parser_.begin_next();
   start_ = parsed_;
+  if (parsed_ < have_) head_deadline_ = Clock::now() + server_->limits().head_timeout;
 }
 
 }  // namespace stoa::http::detail

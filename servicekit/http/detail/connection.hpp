@@ -43,6 +43,7 @@ class Connection final : public BodyStream, public ListHook {
   enum class Outcome : std::uint8_t { go_on, end };
 
   Task<Outcome> read_head();
+  Task<Outcome> await_head();
   Task<Outcome> serve_request();
   Task<std::optional<Response>> make_response();
   Task<std::optional<Response>> read_body();

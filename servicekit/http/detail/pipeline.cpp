@@ -170,7 +170,7 @@ void Pipeline::identify_request(Exchange& exchange) {
   exchange.context.request_id = std::make_shared<const std::string>(id.str());
 }
 
-void Pipeline::trace(Exchange& exchange) {
+void Pipeline::trace(Exchange& exchange) const {
   TraceContext parent;
   if (const auto outside = TraceContext::parse(exchange.message->header("traceparent"))) {
     parent = parts_.telemetry->adopt(*outside);
@@ -181,7 +181,7 @@ void Pipeline::trace(Exchange& exchange) {
   exchange.context.trace = exchange.span->context();
 }
 
-std::optional<Response> Pipeline::find_route(Exchange& exchange) {
+std::optional<Response> Pipeline::find_route(Exchange& exchange) const {
   const auto method = known_method(exchange.message->method());
   if (!method) return method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   exchange.method = *method;
@@ -262,7 +262,7 @@ bool Pipeline::needs_identity(const Exchange& exchange) {
          exchange.message->count("authorization") > 0;
 }
 
-Task<std::optional<Response>> Pipeline::admit(Exchange* exchange) {
+Task<std::optional<Response>> Pipeline::admit(Exchange* exchange) const {
   if (parts_.authenticator == nullptr) co_return std::nullopt;
   const std::string_view token = bearer_token(exchange->message->header("authorization"));
   const bool twice = exchange->message->count("authorization") > 1;
@@ -310,7 +310,7 @@ std::optional<Response> Pipeline::refuse_access(const Access& access, const Iden
   std::unreachable();
 }
 
-Task<Response> Pipeline::answer(Exchange* exchange) {
+Task<Response> Pipeline::answer(Exchange* exchange) const {
   try {
     Response response = co_await exchange->route->handler(exchange->context, Request{exchange});
     co_return response;
@@ -324,7 +324,7 @@ Task<Response> Pipeline::answer(Exchange* exchange) {
   co_return unavailable_problem();
 }
 
-void Pipeline::finish(Exchange& exchange, Response& response) {
+void Pipeline::finish(Exchange& exchange, Response& response) const {
   if (parts_.config->on_response) parts_.config->on_response(Request{&exchange}, response);
   const auto duration = Clock::now() - exchange.started;
   const auto status_class =

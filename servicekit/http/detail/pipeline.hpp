@@ -43,20 +43,20 @@ class Pipeline {
   /// Whether the caller's identity has to be looked at.
   static bool needs_identity(const Exchange& exchange);
   /// Who asks, and whether they may. A response is a refusal.
-  Task<std::optional<Response>> admit(Exchange* exchange);
+  Task<std::optional<Response>> admit(Exchange* exchange) const;
 
   /// Runs the handler; whatever it throws becomes a response.
-  Task<Response> answer(Exchange* exchange);
+  Task<Response> answer(Exchange* exchange) const;
 
   /// The service's own last word, access log and metrics.
-  void finish(Exchange& exchange, Response& response);
+  void finish(Exchange& exchange, Response& response) const;
 
   bool trusts(std::string_view address) const { return proxies_.contains(address); }
 
  private:
   void identify_request(Exchange& exchange);
-  void trace(Exchange& exchange);
-  std::optional<Response> find_route(Exchange& exchange);
+  void trace(Exchange& exchange) const;
+  std::optional<Response> find_route(Exchange& exchange) const;
   std::optional<Response> check_body(const Exchange& exchange) const;
   void read_client_address(Exchange& exchange, std::string_view peer, bool peer_trusted) const;
   static std::optional<Response> refuse_access(const Access& access, const Identity& identity);

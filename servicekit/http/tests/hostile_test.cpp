@@ -199,6 +199,22 @@ TEST(Slowloris, AnUnfinishedHeadIsTold) {
   EXPECT_EQ(status_of(exchange(server.port(), "GET /hel")), 408);
 }
 
+TEST(Slowloris, EachHeadHasADeadlineOfItsOwn) {
+  ServerConfig config;
+  config.limits.head_timeout = 300ms;
+  const RunningServer server{routes(), config};
+  RawClient client{server.port()};
+  const std::string request = get_with("");
+  const std::string_view next = std::string_view{request}.substr(0, 10);
+  client.send(request + std::string{next});
+  EXPECT_EQ(status_of(client.read_response()), 200);
+  for (int i = 0; i < 5; ++i) {
+    std::this_thread::sleep_for(100ms);
+    client.send(request.substr(10) + std::string{next});
+    EXPECT_EQ(status_of(client.read_response()), 200);
+  }
+}
+
 TEST(Slowloris, ABodyThatStopsIsTold) {
   ServerConfig config;
   config.limits.body_timeout = 200ms;
