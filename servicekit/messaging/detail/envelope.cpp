@@ -85,8 +85,7 @@ std::string write_envelope(const Event& event) {
   append_member(out, "time", rfc3339(event.time));
   append_member(out, "subject", event.subject);
   append_member(out, "datacontenttype", "application/json");
-  append_member(out, "dataschema",
-                "urn:stoa:event:" + event.type + ":" + std::to_string(event.version));
+  append_member(out, "dataschema", "https://stoa.example/contracts/events/" + event.type + ".json");
   if (event.trace.valid()) append_member(out, "traceparent", event.trace.traceparent());
   out += "\"aggregateversion\":";
   out += std::to_string(event.aggregate_version);

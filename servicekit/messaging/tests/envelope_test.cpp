@@ -32,7 +32,7 @@ TEST(Envelope, IsCloudEventsInStructuredJson) {
       write_envelope(placed()),
       R"({"specversion":"1.0","id":"evt_01jcqpwz00e008000000000001","source":"order-service",)"
       R"("type":"order.placed.v1","time":"2026-11-22T12:00:00.123Z","subject":"ord_1",)"
-      R"("datacontenttype":"application/json","dataschema":"urn:stoa:event:order.placed:1",)"
+      R"("datacontenttype":"application/json","dataschema":"https://stoa.example/contracts/events/order.placed.json",)"
       R"("traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",)"
       R"("aggregateversion":7,"data":{"order_id":"ord_1"}})");
 }

@@ -18,6 +18,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+import asyncapi  # noqa: E402
 import broker  # noqa: E402
 import table  # noqa: E402
 
@@ -91,6 +92,29 @@ def test_check_names_contracts_that_are_missing_strange_or_broken(tmp_path):
     assert "order.paid.json is missing" in problems
     assert "order.lost.json: no service publishes it" in problems
     assert "stock.low.json: not JSON" in problems
+
+
+def test_asyncapi_names_every_publisher_and_every_listener(tmp_path):
+    topology = table.read(table.default_path())
+    for key in topology.events:
+        (tmp_path / f"{key}.json").write_text(json.dumps({"title": key, "type": "object"}))
+    api = asyncapi.document(topology, tmp_path)
+    told = {(o["action"], api["channels"][o["channel"]["$ref"].rsplit("/", 1)[1]]["address"]) for o in api["operations"].values()}
+    assert {key for action, key in told if action == "send"} == set(topology.events)
+    heard = {key for queue in topology.queues if queue.purpose == "work" for key in queue.keys}
+    assert {key for action, key in told if action == "receive"} == heard
+    assert api["channels"]["orderPaymentFailed"]["address"] == "order.payment_failed"
+
+
+def test_check_tells_that_asyncapi_is_out_of_date(tmp_path):
+    topology = table.read(table.default_path())
+    for key in topology.events:
+        (tmp_path / f"{key}.json").write_text("{}")
+    assert "missing" in asyncapi.check(topology, tmp_path)[0]
+    (tmp_path / "asyncapi.yaml").write_text(asyncapi.to_yaml(topology, tmp_path))
+    assert asyncapi.check(topology, tmp_path) == []
+    (tmp_path / "order.paid.json").write_text('{"title": "An order is paid"}')
+    assert "out of date" in asyncapi.check(topology, tmp_path)[0]
 
 
 def test_hashes_as_rabbitmq_documents_it():
