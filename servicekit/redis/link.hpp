@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -64,7 +65,7 @@ class Link : public std::enable_shared_from_this<Link> {
   std::size_t in_flight_ = 0;
   int failures_ = 0;
   std::chrono::steady_clock::time_point ask_again_at_{};
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace stoa::redis::detail

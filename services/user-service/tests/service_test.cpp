@@ -371,14 +371,15 @@ TEST_F(UserService, GrantsARoleToAnAccountThatExists) {
 }
 
 TEST_F(UserService, ThrottlesOneAddressAndStopsInOrder) {
-  // 600 logins a minute: the malformed ones count too, and cost no hash.
+  // 600 logins a minute on each of two loops, which count apart where there is no Redis. The
+  // malformed ones count too, and cost no hash.
   int refused = 0;
-  for (int i = 0; i < 620; ++i) {
+  for (int i = 0; i < 1'400; ++i) {
     const Answer answer = post(service, "login", "{");
     if (answer.status == 429) ++refused;
   }
   EXPECT_GT(refused, 0);
-  EXPECT_LT(refused, 25);
+  EXPECT_LT(refused, 300);
   EXPECT_EQ(service.stop(), 0);
 }
 
