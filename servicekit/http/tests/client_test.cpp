@@ -227,6 +227,117 @@ TEST_F(ClientTest, ReadsAnAnswerThatEndsWithItsConnectionAndInterimOnes) {
   EXPECT_EQ(send({.target = "/"}).body, "all of it");
 }
 
+/// Gives its pieces, then the end.
+class Pieces final : public BodySource {
+ public:
+  explicit Pieces(std::vector<std::string> pieces) : pieces_{std::move(pieces)} {}
+  Task<std::string> next() override {
+    co_return next_ < pieces_.size() ? pieces_[next_++] : std::string{};
+  }
+
+ private:
+  std::vector<std::string> pieces_;
+  std::size_t next_ = 0;
+};
+
+ClientRequest upload(std::vector<std::string> pieces, std::optional<std::uint64_t> length) {
+  return {.method = Method::post,
+          .target = "/show",
+          .upload = std::make_shared<Pieces>(std::move(pieces)),
+          .upload_length = length};
+}
+
+TEST_F(ClientTest, UploadsPieceByPieceWithALengthOrInChunks) {
+  const RunningServer server{routes()};
+  client({.addresses = {server.address()}});
+  EXPECT_THAT(send(upload({"one", "two"}, 6)).body, HasSubstr("onetwo"));
+  EXPECT_THAT(send(upload({"one", "two"}, std::nullopt)).body, HasSubstr("onetwo"));
+}
+
+TEST_F(ClientTest, AnUploadIsAsLongAsItWasSaid) {
+  const RunningServer server{routes()};
+  client({.addresses = {server.address()}});
+  EXPECT_THROW(send(upload({"one", "two"}, 5)), Unavailable);
+  EXPECT_THROW(send(upload({"one", "two"}, 7)), Unavailable);
+  EXPECT_THAT(send(upload({"one"}, 3)).body, HasSubstr("one"));
+}
+
+Task<std::string> read_stream(Client* client, Context context) {
+  ClientRequest request{.target = "/much"};
+  auto response = co_await client->open(std::move(context), std::move(request));
+  std::string whole = std::move(response.body);
+  while (response.stream) {
+    const std::string piece = co_await response.stream->next();
+    if (piece.empty()) break;
+    whole += piece;
+  }
+  co_return whole;
+}
+
+TEST_F(ClientTest, StreamsALargeAnswerAndKeepsItsConnection) {
+  std::atomic<int> connections = 0;
+  ScriptedServer server{[&](ScriptedConnection& connection) {
+    ++connections;
+    const std::string answer =
+        "HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + std::string(300'000, 'm');
+    while (!connection.read_until("\r\n\r\n").empty()) connection.send(answer);
+  }};
+  client({.addresses = {server.address()}, .response_bytes_max = 1'000});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(run_on(loops_, read_stream(&*client_, soon())).size(), 300'000U);
+  }
+  EXPECT_EQ(connections, 1);
+}
+
+TEST_F(ClientTest, DoesNotUseAConnectionThatItsServerHasClosed) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    connection.read_until("\r\n\r\n");
+    connection.send(good_answer);
+  }};
+  client({.addresses = {server.address()}});
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_EQ(send({.method = Method::post, .target = "/"}).body, "ok");
+    // The end of the connection is on its way to us.
+    run_on(loops_, sleep_for(std::chrono::milliseconds{20}));
+  }
+  EXPECT_EQ(server.connections(), 5);
+}
+
+Task<> count_answer(Client* client, Context context, int* answered, int* refused) {
+  ClientRequest request{.target = "/"};
+  bool well = false;
+  try {
+    const auto response = co_await client->send(std::move(context), std::move(request));
+    well = response.status == 200;
+  } catch (const Unavailable&) {
+    well = false;
+  }
+  ++(well ? *answered : *refused);
+}
+
+Task<> send_at_once(Loops* loops, Client* client, int count, int* answered, int* refused) {
+  for (int i = 0; i < count; ++i) {
+    spawn(loops->at(0), "call",
+          count_answer(client, Context{}.within(std::chrono::seconds{5}), answered, refused));
+  }
+  while (*answered + *refused < count) co_await sleep_for(std::chrono::milliseconds{1});
+}
+
+TEST_F(ClientTest, BoundsItsConnectionsAndThoseWhoWait) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) connection.send(good_answer);
+  }};
+  client({.addresses = {server.address()}, .connections_max = 2, .waiting_max = 3});
+  int answered = 0;
+  int refused = 0;
+  run_on(loops_, send_at_once(&loops_, &*client_, 10, &answered, &refused));
+  EXPECT_EQ(answered, 5);
+  EXPECT_EQ(refused, 5);
+  EXPECT_EQ(server.connections(), 2);
+  // Overload of our own is no failure of the callee: its breaker is still closed.
+  EXPECT_EQ(send({.target = "/"}).body, "ok");
+}
+
 TEST_F(ClientTest, ResolvesANameWithoutBlockingTheLoop) {
   const RunningServer server{routes()};
   client({.addresses = {"localhost:" + std::to_string(server.port())}});
