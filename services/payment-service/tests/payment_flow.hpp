@@ -27,7 +27,7 @@
 #include "services/payment-service/app/reconciliation.hpp"
 #include "services/payment-service/app/refunds.hpp"
 #include "services/payment-service/config.hpp"
-#include "services/payment-service/tests/simulator_process.hpp"
+#include "tools/payment-simulator/tests/simulator_process.hpp"
 
 // The whole way of the money: the consumer's handlers, the workers, the real provider simulator and
 // the real database. What a broker adds (redelivery, reordering) is played by calling the handlers.
@@ -90,7 +90,7 @@ struct Replica {
                 .timeout = std::chrono::milliseconds{300},
                 .breaker_open_for = std::chrono::milliseconds{100}},
                telemetry},
-        provider{client, Secret<>{std::string{SimulatorProcess::key}}, telemetry},
+        provider{client, Secret<>{std::string{simulator::SimulatorProcess::key}}, telemetry},
         store{database, telemetry, [] {}},
         refunds{loops,
                 store,
@@ -182,7 +182,7 @@ class PaymentFlowTest : public testing::Test {
     co_return false;
   }
 
-  SimulatorProcess simulator_;
+  simulator::SimulatorProcess simulator_;
   Secret<> dsn_ = testing_support::PrivatePostgres::shared().database(migrations());
   telemetry::Telemetry telemetry_{{.service = "payment-service", .log_level = "off"}};
   Loops loops_{1};

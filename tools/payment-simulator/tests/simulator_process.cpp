@@ -1,4 +1,4 @@
-#include "services/payment-service/tests/simulator_process.hpp"
+#include "tools/payment-simulator/tests/simulator_process.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace stoa::payment {
+namespace stoa::simulator {
 namespace {
 
 using namespace std::chrono_literals;
@@ -119,4 +119,4 @@ bool SimulatorProcess::accepts() const {
   return connected;
 }
 
-}  // namespace stoa::payment
+}  // namespace stoa::simulator

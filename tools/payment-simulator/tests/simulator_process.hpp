@@ -6,9 +6,9 @@
 
 #include <sys/types.h>
 
-namespace stoa::payment {
+namespace stoa::simulator {
 
-/// The real tools/payment-simulator as a process of this test: its own journal and port, killed and
+/// The real program as a process of a test: its own journal and port, killed and
 /// removed at the end.
 class SimulatorProcess {
  public:
@@ -41,4 +41,4 @@ class SimulatorProcess {
 /// A port of 127.0.0.1 that nobody listened on a moment ago.
 std::uint16_t free_port();
 
-}  // namespace stoa::payment
+}  // namespace stoa::simulator
