@@ -5,8 +5,9 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wshadow"
@@ -28,20 +29,48 @@ constexpr std::chrono::seconds connect_timeout{2};
 // A frozen server is noticed after twice this.
 constexpr std::chrono::seconds ping_interval{1};
 
-boost::redis::config settings_of(const RedisConfig& config) {
-  const auto colon = config.address.rfind(':');
-  require(colon != std::string::npos, "a Redis address is host:port");
+// The scheme of Redis URIs over TLS.
+constexpr std::string_view tls_scheme = "rediss://";
+
+struct Endpoint {
+  std::string host;
+  std::string port;
+  bool tls = false;
+};
+
+Endpoint endpoint_of(std::string_view address) {
+  const bool tls = address.starts_with(tls_scheme);
+  if (tls) address.remove_prefix(tls_scheme.size());
+  const auto colon = address.rfind(':');
+  require(colon != std::string_view::npos, "a Redis address is host:port");
+  return {.host = std::string{address.substr(0, colon)},
+          .port = std::string{address.substr(colon + 1)},
+          .tls = tls};
+}
+
+boost::redis::config settings_of(const RedisConfig& config, const Endpoint& endpoint) {
   boost::redis::config settings;
-  settings.addr = {config.address.substr(0, colon), config.address.substr(colon + 1)};
+  settings.addr = {.host = endpoint.host, .port = endpoint.port};
+  settings.use_ssl = endpoint.tls;
   if (!config.username.empty()) settings.username = config.username;
   settings.password = config.password.reveal();
   settings.clientname = "stoa";
   settings.health_check_interval = ping_interval;
   settings.resolve_timeout = connect_timeout;
   settings.connect_timeout = connect_timeout;
+  settings.ssl_handshake_timeout = connect_timeout;
   // Run again by ourselves: Boost 1.88 ends its run on a refused connection whatever this says.
   settings.reconnect_wait_interval = std::chrono::seconds::zero();
   return settings;
+}
+
+asio::ssl::context tls_context(const Endpoint& endpoint) {
+  asio::ssl::context context{asio::ssl::context::tls_client};
+  if (!endpoint.tls) return context;
+  context.set_default_verify_paths();
+  context.set_verify_mode(asio::ssl::verify_peer);
+  context.set_verify_callback(asio::ssl::host_name_verification{endpoint.host});
+  return context;
 }
 
 }  // namespace
@@ -63,13 +92,16 @@ Link::~Link() = default;
 
 Task<> Link::run(std::shared_ptr<Link> link) {
   if (link->config_.address.empty()) co_return;
+  const Endpoint endpoint = endpoint_of(link->config_.address);
+  const boost::redis::config settings = settings_of(link->config_, endpoint);
   auto wait = reconnect_min;
   while (!link->stopping_) {
     const auto started = Clock::now();
     // A new one each time: the state of a connection that died half-way is not worth trusting.
-    const auto connection = std::make_shared<boost::redis::connection>(link->loop_);
+    const auto connection =
+        std::make_shared<boost::redis::connection>(link->loop_, tls_context(endpoint));
     link->connection_ = connection;
-    co_await connection->async_run(settings_of(link->config_),
+    co_await connection->async_run(settings,
                                    boost::redis::logger{boost::redis::logger::level::disabled},
                                    asio::as_tuple(asio::use_awaitable_t<Executor>{}));
     link->connection_.reset();

@@ -20,7 +20,9 @@ class Telemetry;
 namespace stoa::redis {
 
 struct RedisConfig {
-  std::string address;  ///< "host:port"; empty: there is no Redis
+  /// "host:port", or "rediss://host:port" for TLS with the system's roots (or SSL_CERT_FILE) and a
+  /// certificate for that host. Empty: there is no Redis.
+  std::string address;
   std::string username{};
   Secret<> password{};
   std::chrono::milliseconds timeout{50};  ///< of one command: Redis is speed, not truth

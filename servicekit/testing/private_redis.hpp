@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -27,12 +28,21 @@ namespace stoa::testing_support {
 /// when the test crashes.
 class PrivateRedis {
  public:
+  /// PEM files of a server that also speaks TLS.
+  struct Tls {
+    std::string certificate{};
+    std::string key{};
+  };
+
   /// Returns when the server answers. Throws std::runtime_error when it cannot be started.
-  explicit PrivateRedis(std::string password = "") : password_{std::move(password)} {
+  explicit PrivateRedis(std::string password = "") : PrivateRedis{std::move(password), Tls{}} {}
+  PrivateRedis(std::string password, Tls tls)
+      : password_{std::move(password)}, tls_{std::move(tls)} {
     std::string folder = (std::filesystem::temp_directory_path() / "stoa-redis-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
     folder_ = folder;
     port_ = free_port();
+    if (!tls_.certificate.empty()) tls_port_ = free_port();
     start();
   }
   PrivateRedis(const PrivateRedis&) = delete;
@@ -45,11 +55,15 @@ class PrivateRedis {
 
   std::uint16_t port() const { return port_; }
   std::string address() const { return std::format("127.0.0.1:{}", port_); }
+  std::uint16_t tls_port() const { return tls_port_; }
 
   /// Starts it (again) on the same port, empty.
   void start() {
     if (process_ > 0) return;
-    const std::string port = std::to_string(port_);
+    std::vector<std::string> words = arguments();
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
     const pid_t parent = getpid();
     process_ = fork();
     if (process_ == 0) {
@@ -58,9 +72,7 @@ class PrivateRedis {
       const int null = open("/dev/null", O_RDWR);
       dup2(null, STDOUT_FILENO);
       dup2(null, STDERR_FILENO);
-      execlp("redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1",
-             "--save", "", "--appendonly", "no", "--dir", folder_.c_str(), "--requirepass",
-             password_.c_str(), nullptr);
+      execvp("redis-server", argv.data());
       _exit(127);
     }
     wait_until_it_answers();
@@ -99,6 +111,28 @@ class PrivateRedis {
   }
 
  private:
+  std::vector<std::string> arguments() const {
+    std::vector<std::string> words{"redis-server",
+                                   "--port",
+                                   std::to_string(port_),
+                                   "--bind",
+                                   "127.0.0.1",
+                                   "--save",
+                                   "",
+                                   "--appendonly",
+                                   "no",
+                                   "--dir",
+                                   folder_,
+                                   "--requirepass",
+                                   password_};
+    if (tls_port_ != 0) {
+      words.insert(words.end(),
+                   {"--tls-port", std::to_string(tls_port_), "--tls-cert-file", tls_.certificate,
+                    "--tls-key-file", tls_.key, "--tls-auth-clients", "no"});
+    }
+    return words;
+  }
+
   static sockaddr_in loopback(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -163,8 +197,10 @@ class PrivateRedis {
   }
 
   std::string password_;
+  Tls tls_;
   std::filesystem::path folder_;
   std::uint16_t port_ = 0;
+  std::uint16_t tls_port_ = 0;
   pid_t process_ = -1;
 };
 
