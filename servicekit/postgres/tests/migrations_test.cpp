@@ -40,7 +40,7 @@ TEST_F(Migrations, BringTheKitsTablesAndTheServices) {
   migrate(dsn_, two_steps);
   EXPECT_EQ(schema_version(dsn_), 2);
   EXPECT_EQ(sql("SELECT count(*) FROM second, outbox, inbox, idempotency_keys"), "0");
-  EXPECT_EQ(sql("SELECT count(*) FROM schema_migrations WHERE set_name = 'servicekit'"), "1");
+  EXPECT_EQ(sql("SELECT count(*) FROM schema_migrations WHERE set_name = 'servicekit'"), "2");
 }
 
 TEST_F(Migrations, RunTwiceChangeNothing) {
