@@ -7,24 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from stack import StackError
+
 SUFFIXES = (".cpp", ".hpp", ".sql", ".yaml", "CMakeLists.txt", ".cmake")
 # An editor saves by several steps (write, rename); they arrive within this time.
 SETTLE_SECONDS = 0.05
 OUTPUT_LINES_MAX = 40
 
 
-def programs(root: pathlib.Path) -> list[str]:
-    """The names of what is compiled into bin/, as far as CMake knows them."""
-    listing = subprocess.run(["ninja", "-C", "build/debug", "-t", "targets", "all"], cwd=root, check=True,
-                             capture_output=True, text=True).stdout  # fmt: skip
-    return sorted(line.split(":")[0].removeprefix("bin/") for line in listing.splitlines() if line.startswith("bin/"))
-
-
-def build(root: pathlib.Path) -> tuple[bool, str]:
+def build(root: pathlib.Path, programs: list[str]) -> tuple[bool, str]:
     """Compiles the programs alone: suites wait for `make test`."""
-    configured = (root / "build/debug/build.ninja").exists()
-    targets = [f"bin/{name}" for name in programs(root)] if configured else []
-    run = subprocess.run(["tools/build", "debug", *targets], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    run = subprocess.run(["tools/build", "debug", *programs], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                          text=True)  # fmt: skip
     lines = [line for line in run.stdout.splitlines() if not line.startswith("[")]
     return run.returncode == 0, "\n".join(lines[:OUTPUT_LINES_MAX])
@@ -69,16 +62,16 @@ class Watcher:
 class Loop:
     """Builds and restarts what the build changed; a build that fails leaves everything running."""
 
-    def __init__(self, root: pathlib.Path, build: Callable[[], tuple[bool, str]], stack: Any,
+    def __init__(self, root: pathlib.Path, programs: list[str], build: Callable[[], tuple[bool, str]], stack: Any,
                  say: Callable[[str], None]) -> None:  # fmt: skip
-        self._binaries = root / "build/debug/bin"
+        self._binaries = [root / "build/debug/bin" / name for name in programs]
         self._build = build
         self._stack = stack
         self._say = say
         self._known = self._stamps()
 
     def _stamps(self) -> dict[str, int]:
-        return {file.name: file.stat().st_mtime_ns for file in self._binaries.iterdir()}
+        return {file.name: file.stat().st_mtime_ns for file in self._binaries if file.exists()}
 
     def turn(self, saved: set[str]) -> None:
         began = time.monotonic()
@@ -90,8 +83,11 @@ class Loop:
         changed = sorted(name for name in now if now[name] != self._known.get(name))
         self._known = now
         for name in changed:
-            if any(file.startswith(f"services/{name}/migrations/") for file in saved):
-                self._stack.run_command(name, "migrate", migrate=True)
-            self._stack.restart(name)
+            try:
+                if any(file.startswith(f"services/{name}/migrations/") for file in saved):
+                    self._stack.run_command(name, "migrate", migrate=True)
+                self._stack.restart(name)
+            except StackError as error:
+                self._say(f"{name} did not come up: {error}")
         what = " ".join(changed) or "nothing to restart"
         self._say(f"{', '.join(sorted(saved))} → {what}  {time.monotonic() - began:.1f} s")

@@ -9,14 +9,18 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from dev.loop import Loop, Watcher  # noqa: E402
+from stack import StackError  # noqa: E402
 
 
 class FakeStack:
     def __init__(self):
         self.calls = []
+        self.broken = None
 
     def restart(self, name):
         self.calls.append(f"restart {name}")
+        if name == self.broken:
+            raise StackError("it ended at once")
 
     def run_command(self, name, command, migrate):
         assert migrate
@@ -40,7 +44,7 @@ def loop_that_builds(place, *names, built=True):
             (place / "build/debug/bin" / name).write_text(str(time.monotonic_ns()))
         return built, "orders.cpp:1: error"
 
-    return Loop(place, build, stack, said.append), stack, said
+    return Loop(place, ["order-service", "user-service"], build, stack, said.append), stack, said
 
 
 def test_restarts_only_what_the_build_changed(place):
@@ -67,6 +71,20 @@ def test_a_new_migration_is_applied_first(place):
     loop, stack, _ = loop_that_builds(place, "order-service")
     loop.turn({"services/order-service/migrations/0002_more.sql"})
     assert stack.calls == ["migrate order-service", "restart order-service"]
+
+
+def test_a_program_that_does_not_come_up_ends_nothing_else(place):
+    loop, stack, said = loop_that_builds(place, "order-service", "user-service")
+    stack.broken = "order-service"
+    loop.turn({"servicekit/http/server.cpp"})
+    assert stack.calls == ["restart order-service", "restart user-service"]
+    assert said[0] == "order-service did not come up: it ended at once"
+
+
+def test_other_binaries_are_no_part_of_it(place):
+    loop, stack, _ = loop_that_builds(place, "bench-messaging")
+    loop.turn({"servicekit/http/server.cpp"})
+    assert stack.calls == []
 
 
 def test_a_save_that_changes_no_program_restarts_nothing(place):
