@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <sys/resource.h>
 
 #include "servicekit/core/require.hpp"
 #include "servicekit/http/detail/loop_server.hpp"
@@ -13,6 +14,15 @@ namespace {
 
 using detail::LoopServer;
 constexpr std::chrono::milliseconds drain_poll{5};
+
+// Each connection is a descriptor, and the usual soft limit of 1,024 is meant for programs that use
+// select(). The hard limit is the administrator's word.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 bool needs_nobody(const detail::Routes& routes) {
   const auto open = [](const std::unique_ptr<detail::Route>& route) {
@@ -71,6 +81,7 @@ Server::Server(Loops& loops, Router router, Authenticator* authenticator,
 Server::~Server() = default;
 
 void Server::start() {
+  raise_descriptor_limit();
   const ServerConfig& config = impl_->shared->config;
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(config.address, error);

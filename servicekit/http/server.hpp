@@ -223,7 +223,8 @@ class Server {
          ServerConfig config);
   ~Server();
 
-  /// Binds and listens on every loop. Throws std::runtime_error when the address cannot be had.
+  /// Binds and listens on every loop, and raises the process's descriptor limit to what it may be.
+  /// Throws std::runtime_error when the address cannot be had.
   void start();
   std::uint16_t port() const;
 

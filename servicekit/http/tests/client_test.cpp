@@ -340,7 +340,8 @@ TEST_F(ClientTest, BoundsItsConnectionsAndThoseWhoWait) {
 
 TEST_F(ClientTest, ResolvesANameWithoutBlockingTheLoop) {
   const RunningServer server{routes()};
-  client({.addresses = {"localhost:" + std::to_string(server.port())}});
+  client({.addresses = {"localhost:" + std::to_string(server.port())},
+          .connect_timeout = std::chrono::seconds{5}});
   EXPECT_EQ(send({.target = "/show"}).status, 200);
 }
 

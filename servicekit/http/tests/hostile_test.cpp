@@ -2,6 +2,7 @@
 // server goes on serving others.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "servicekit/http/tests/running_server.hpp"
 #include "servicekit/testing/raw_client.hpp"
@@ -258,6 +259,22 @@ TEST(Limits, ConnectionsBeyondTheLimitAreClosed) {
   EXPECT_EQ(status_of(two.read_response()), 200);
   RawClient three{server.port()};
   EXPECT_TRUE(three.closed());
+}
+
+TEST(Limits, MoreConnectionsThanTheUsualDescriptorLimitAreServed) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit low = before;
+  low.rlim_cur = std::min<rlim_t>(64, before.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &low);
+  {
+    const RunningServer server{routes()};
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 100; ++i) clients.push_back(std::make_unique<RawClient>(server.port()));
+    clients.back()->send(get_with(""));
+    EXPECT_EQ(status_of(clients.back()->read_response()), 200);
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST(Limits, ManyHostileConnectionsAtOnceLeaveTheServerWell) {

@@ -14,7 +14,7 @@ using testing_support::RunningServer;
 using testing_support::status_of;
 
 constexpr int client_count = 4;
-constexpr int requests_between_restarts = 200;
+constexpr int requests_between_restarts = 100;
 
 Task<http::Response> place(Context, http::Request request) {
   co_await sleep_for(1ms);
@@ -27,8 +27,8 @@ std::unique_ptr<RunningServer> replica(std::uint16_t port) {
   return std::make_unique<RunningServer>(std::move(router), http::ServerConfig{.port = port});
 }
 
-bool within_ten_seconds(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + 10s;
+bool within_a_minute(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + 60s;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(1ms);
@@ -79,11 +79,11 @@ TEST(RollingRestart, LosesNoRequest) {
   for (int round = 0; round < 4; ++round) {
     const int before = load.served();
     ASSERT_TRUE(
-        within_ten_seconds([&] { return load.served() >= before + requests_between_restarts; }));
+        within_a_minute([&] { return load.served() >= before + requests_between_restarts; }));
     auto& restarted = replicas[static_cast<std::size_t>(round) % replicas.size()];
     const std::uint16_t port = restarted->port();
     restarted->drain(9s);
-    ASSERT_TRUE(within_ten_seconds([&] { return restarted->drained(); }));
+    ASSERT_TRUE(within_a_minute([&] { return restarted->drained(); }));
     restarted.reset();
     restarted = replica(port);
   }
