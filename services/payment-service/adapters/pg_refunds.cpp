@@ -48,15 +48,15 @@ postgres::Query close_row(const Cancellation& cancellation) {
   };
 }
 
-// An attempt without an answer is asked for now; one that is on its way keeps its lease.
-postgres::Query hurry_attempts(PaymentId id) {
+// The attempt without an answer is asked for now; one that is on its way keeps its lease.
+postgres::Query hurry_attempt(OrderId order) {
   return {
-      .name = "payment.hurry_attempts",
+      .name = "payment.hurry_attempt",
       .read_only = false,
       .sql = R"sql(
-        UPDATE attempts SET due_at = now() WHERE payment_id = $1 AND status = 'unknown'
+        UPDATE attempts SET due_at = now() WHERE order_id = $1 AND status = 'unknown'
       )sql",
-      .params = {param(id.uuid)},
+      .params = {param(order.uuid)},
   };
 }
 
@@ -165,7 +165,7 @@ Task<bool> PgPaymentStore::close_order(Context context, Cancellation cancellatio
       .transaction = cancellation.event, .kind = "refund", .traceparent = cancellation.traceparent};
   co_await transaction.run(write_change(change, cause));
   const bool waits = change.payment.status == PaymentStatus::pending;
-  if (waits) co_await transaction.run(hurry_attempts(change.payment.id));
+  if (waits) co_await transaction.run(hurry_attempt(change.payment.order));
   runtime::crash_point("payment.close.before_commit");
   co_await transaction.commit();
   runtime::crash_point("payment.close.after_commit");

@@ -28,6 +28,16 @@ TEST_P(RefundStoreTest, ClosingAfterACaptureRefundsOnceHoweverOftenItIsTold) {
   EXPECT_EQ(claim_refunds().size(), 1U);
 }
 
+TEST_P(RefundStoreTest, TheEndIsToldOnceAnEventAndAgainForAnotherOne) {
+  const PlacedOrder order = placed();
+  const Uuid event = crypto::new_uuid();
+  cancel(order.order, event);
+  cancel(order.order, event);
+  EXPECT_EQ(world_->told("payment.voided"), 1);
+  cancel(order.order);
+  EXPECT_EQ(world_->told("payment.voided"), 2);
+}
+
 TEST_P(RefundStoreTest, ARefusedClosingRefundIsFollowedByAnother) {
   const PlacedOrder order = placed();
   open({order});
