@@ -24,7 +24,9 @@ Task<Result<SignedIn>> Sessions::login(Context context, Login login) {
   // What is no address has no account, and takes the same way.
   const std::string email = normalised_email(login.email).value_or("");
   auto record = co_await store_.find_login(context, email);
-  if (const auto lock = locked_for(record.failures); lock.count() > 0) {
+  // All that are none share one count, which locks nobody.
+  const auto lock = email.empty() ? std::chrono::seconds{0} : locked_for(record.failures);
+  if (lock.count() > 0) {
     Error locked{.kind = ErrorKind::too_many,
                  .code = "account_locked",
                  .detail = "too many failed logins; try again later"};

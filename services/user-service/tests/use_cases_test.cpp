@@ -120,6 +120,13 @@ TEST_F(UseCases, TheTenthFailureLocksAccountsThatExistAndThoseThatDoNot) {
   EXPECT_EQ(log_in("ada@example.com", "wrong password").error().code, "invalid_credentials");
 }
 
+TEST_F(UseCases, WhatIsNoAddressLocksNobody) {
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_EQ(log_in(std::format("nobody {}", i), "wrong password").error().code,
+              "invalid_credentials");
+  }
+}
+
 TEST_F(UseCases, RefreshRotates) {
   const SignedIn ada = sign_up();
   const auto second = refresh(ada.refresh_token);
