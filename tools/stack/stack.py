@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import fcntl
 import http.client
-import json
 import os
 import pathlib
 import shutil
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from .folders import FOLDER_PREFIX, disk_folder, memory_folder, sweep
 from .ports import Ports
 from .process import Process, own, run
 from .profiles import PROFILES
@@ -22,7 +22,6 @@ from .servers import CHECKOUT, Postgres, Redis, RabbitMq, ServerError, wait_unti
 from .services import SERVICES, SERVICES_WITH_DATABASE, TOOLS, Settings
 
 READY_SECONDS = 30
-_FOLDER_PREFIX = "stoa-stack-"
 
 
 class StackError(Exception):
@@ -269,13 +268,13 @@ class Stack:
             self.folder = self._data.resolve()
             self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         else:
-            base = _disk_folder() if self.profile.on_disk else _memory_folder()
-            _sweep(base)
+            base = disk_folder() if self.profile.on_disk else memory_folder()
+            sweep(base)
             # Locked under a name that no sweep looks at, and only then given its own.
             fresh = pathlib.Path(tempfile.mkdtemp(prefix=".stoa-new-", dir=base))
             self._take_lock(fresh)
             fresh.chmod(0o711)
-            self.folder = fresh.rename(base / (_FOLDER_PREFIX + fresh.name.removeprefix(".stoa-new-")))
+            self.folder = fresh.rename(base / (FOLDER_PREFIX + fresh.name.removeprefix(".stoa-new-")))
         if self._data is not None:
             self._take_lock(self.folder)
         (self.folder / "logs").mkdir(exist_ok=True)
@@ -397,25 +396,3 @@ def _answers(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _memory_folder() -> pathlib.Path:
-    """A tmpfs: /tmp where it is one (it is in the Debian 13 root), else the shared memory."""
-    temporary = pathlib.Path(tempfile.gettempdir())
-    mounts = {line.split()[1]: line.split()[2] for line in pathlib.Path("/proc/mounts").read_text().splitlines()}
-    return temporary if mounts.get(str(temporary)) == "tmpfs" else pathlib.Path("/dev/shm")
-
-
-def _disk_folder() -> pathlib.Path:
-    return pathlib.Path("/var/tmp")
-
-
-def _sweep(base: pathlib.Path) -> None:
-    """Removes what a stack left that was killed with -9: its lock is free, since the kernel opened it."""
-    for folder in base.glob(f"{_FOLDER_PREFIX}*"):
-        try:
-            with open(folder / "lock") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # it lives, or is another user's, or is being made

@@ -55,7 +55,7 @@ def pure_domain(tree: Tree):
 
 def sql_place(tree: Tree):
     for file in tree.cpp():
-        if is_test(file) or SQL_PLACES.fullmatch(file) or file.startswith("tools/"):
+        if is_test(file) or SQL_PLACES.fullmatch(file) or file.startswith(("tools/", "bench/")):
             continue
         code, literals = tree.code(file), tree.code_with_literals(file)
         for match in SQL.finditer(literals):
