@@ -60,8 +60,7 @@ def otlp_sink():
 def stack(otlp_sink):
     """Profile `test`: functional tests only."""
     replicas = int(os.environ.get("STOA_TEST_REPLICAS", "1"))
-    environment = {"*": {"STOA_OTLP_URL": otlp_sink}, "api-gateway": GENEROUS_LIMITS | {"STOA_OTLP_URL": otlp_sink}}
-    with Stack(profile="test", replicas=replicas, environment=environment) as running:
+    with Stack(profile="test", replicas=replicas, environment={"*": {"STOA_OTLP_URL": otlp_sink}}) as running:
         yield running
 
 
@@ -73,12 +72,6 @@ def shop(stack) -> Shop:
 @pytest.fixture(scope="session")
 def staff(shop):
     return shop.staff()
-
-
-@pytest.fixture
-def slow_provider_token() -> str:
-    """Keeps an order open long enough for the eleventh to arrive."""
-    return "tok_slow"
 
 
 @pytest.fixture
