@@ -15,6 +15,7 @@ std::vector<redis::RateLimiter::Policy> RateLimit::policies(const LimitSettings&
   const std::array limits{settings.address, settings.user, settings.auth, settings.orders,
                           settings.imports};
   std::vector<redis::RateLimiter::Policy> all;
+  all.reserve(policy_count);
   for (std::size_t i = 0; i < policy_count; ++i) {
     all.push_back({.name = std::string{names[i]}, .limit = limits[i], .window = window});
   }

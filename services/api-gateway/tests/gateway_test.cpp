@@ -220,6 +220,17 @@ TEST_F(GatewayTest, RefusesABodyBeyondTheLimitOfItsPath) {
             413);
 }
 
+TEST_F(GatewayTest, RefusesAnEndlessUpload) {
+  RawClient client{gateway_.port()};
+  client.send("POST /api/v1/imports HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n");
+  const std::string chunk = "100000\r\n" + std::string(mebibyte, 'u') + "\r\n";
+  bool open = true;
+  int sent = 0;
+  for (; open && sent < 200; ++sent) open = client.send(chunk);
+  EXPECT_LT(sent, 80);
+  EXPECT_EQ(status_of(client.read_response()), 413);
+}
+
 TEST_F(GatewayTest, CountsAndTellsTheLimits) {
   const GatewayUnderTest strict{{.addresses = {upstream_.address()}, .limits = {.auth = 2}}};
   const std::string_view registration = "POST /api/v1/auth/register HTTP/1.1\r\ncontent-length: 0";
