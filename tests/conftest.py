@@ -60,7 +60,8 @@ def otlp_sink():
 def stack(otlp_sink):
     """Profile `test`: functional tests only."""
     replicas = int(os.environ.get("STOA_TEST_REPLICAS", "1"))
-    with Stack(profile="test", replicas=replicas, environment={"*": {"STOA_OTLP_URL": otlp_sink}}) as running:
+    environment = {"*": {"STOA_OTLP_URL": otlp_sink}, "api-gateway": GENEROUS_LIMITS}
+    with Stack(profile="test", replicas=replicas, environment=environment) as running:
         yield running
 
 
