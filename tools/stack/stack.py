@@ -311,8 +311,12 @@ class Stack:
             step("Redis, RabbitMQ with its topology")
             if self.only == "all":
                 programs = [part for part in self.parts.values() if part.name in SERVICES or part.name in TOOLS]
+                # First the one whose keys all others ask for when they start.
+                programs.sort(key=lambda part: part.name != "user-service")
                 for part in programs:
                     part.start()
+                    if part.name == "user-service":
+                        wait_until(part.ready, part.process, READY_SECONDS)
                 for part in programs:
                     wait_until(part.ready, part.process, READY_SECONDS)
                 step(f"{len(programs)} processes ready")
