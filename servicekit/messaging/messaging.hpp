@@ -16,6 +16,9 @@
 #include "servicekit/core/time.hpp"
 #include "servicekit/core/uuid.hpp"
 
+namespace stoa::runtime {
+class Environment;
+}
 namespace stoa::telemetry {
 class Telemetry;
 }
@@ -73,6 +76,13 @@ struct BrokerConfig {
   Secret<> password;
   std::string vhost = "/";
   std::chrono::seconds heartbeat{5};
+  /// PEM of who signed the broker's certificate: TLS, the certificate and its host name verified.
+  /// Empty: no TLS.
+  std::string ca_path{};
+
+  /// STOA_BROKER_ADDRESSES, STOA_BROKER_USER (`service`), STOA_BROKER_PASSWORD(_FILE),
+  /// STOA_BROKER_CA (none).
+  static BrokerConfig read(runtime::Environment& environment, std::string_view service);
 };
 
 /// One queue of contracts/events/topology.yaml consumed on loop 0. Own connection and thread;

@@ -89,6 +89,14 @@ pid_t launch(const std::vector<std::string>& command, const std::filesystem::pat
   ::_exit(127);
 }
 
+void run_to_end(const std::vector<std::string>& command, const std::filesystem::path& log) {
+  const pid_t child = launch(command, log);
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || status != 0) {
+    throw std::runtime_error{command.front() + " failed, see " + log.string()};
+  }
+}
+
 }  // namespace
 
 PrivateRabbitmq& PrivateRabbitmq::shared() {
@@ -103,20 +111,18 @@ PrivateRabbitmq::PrivateRabbitmq() {
   }
   directory_ = folder;
   write_secrets();
-  const auto log = directory_ / "topology.log";
-  const pid_t tool = launch(
+  write_certificate();
+  run_to_end(
       {(checkout() / topology_tool).string(), "definitions", "--secrets",
        (directory_ / "secrets").string(), "--output", (directory_ / "definitions.json").string()},
-      log);
-  int status = 0;
-  if (::waitpid(tool, &status, 0) != tool || status != 0) {
-    throw std::runtime_error{"tools/topology failed"};
-  }
+      directory_ / "topology.log");
   {
     const Socket one;
     const Socket two;
+    const Socket three;
     port_ = bind_any(one);
     distribution_port_ = bind_any(two);
+    tls_port_ = bind_any(three);
   }
   start();
 }
@@ -140,11 +146,24 @@ void PrivateRabbitmq::write_secrets() const {
   std::ofstream{folder / "broker-admin-password"} << password("operator").reveal();
 }
 
+// A certificate that signs itself is its own CA.
+void PrivateRabbitmq::write_certificate() const {
+  const auto folder = directory_ / "tls";
+  std::filesystem::create_directories(folder);
+  run_to_end({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+              "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+              "-addext", "subjectAltName=DNS:localhost", "-keyout", (folder / "key.pem").string(),
+              "-out", (folder / "cert.pem").string()},
+             directory_ / "tls.log");
+  std::filesystem::copy_file(folder / "cert.pem", folder / "ca.pem");
+}
+
 void PrivateRabbitmq::start() {
   if (broker_ > 0) return;
   broker_ = launch(
       {(checkout() / broker_tool).string(), (directory_ / "node").string(), std::to_string(port_),
-       std::to_string(distribution_port_), (directory_ / "definitions.json").string()},
+       std::to_string(distribution_port_), (directory_ / "definitions.json").string(), "",
+       std::to_string(tls_port_), (directory_ / "tls").string()},
       directory_ / "broker.log");
   await_ready();
 }

@@ -29,6 +29,9 @@ class PrivateRabbitmq {
   ~PrivateRabbitmq();
 
   std::uint16_t port() const { return port_; }
+  /// The same broker over TLS, with a certificate for "localhost" signed by ca_path().
+  std::string tls_address() const { return "localhost:" + std::to_string(tls_port_); }
+  std::string ca_path() const { return (directory_ / "tls" / "ca.pem").string(); }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   /// Of a service, or of "operator", who may do everything.
   static Secret<> password(std::string_view user);
@@ -41,6 +44,7 @@ class PrivateRabbitmq {
 
  private:
   void write_secrets() const;
+  void write_certificate() const;
   void await_ready() const;
   bool answers() const;
   std::string log_tail() const;
@@ -48,6 +52,7 @@ class PrivateRabbitmq {
   std::filesystem::path directory_;
   std::uint16_t port_ = 0;
   std::uint16_t distribution_port_ = 0;
+  std::uint16_t tls_port_ = 0;
   pid_t broker_ = -1;
 };
 

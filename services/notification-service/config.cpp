@@ -5,14 +5,6 @@
 namespace stoa::notification {
 namespace {
 
-messaging::BrokerConfig broker_of(runtime::Environment& environment) {
-  messaging::BrokerConfig broker;
-  broker.addresses = environment.addresses("STOA_BROKER_ADDRESSES");
-  broker.user = environment.text("STOA_BROKER_USER", "notification-service");
-  broker.password = environment.secret("STOA_BROKER_PASSWORD");
-  return broker;
-}
-
 SmtpConfig smtp_of(runtime::Environment& environment) {
   SmtpConfig smtp;
   smtp.address = environment.text("STOA_SMTP_ADDRESS");
@@ -36,7 +28,7 @@ Config Config::read() {
   Config config;
   config.service = runtime::ServiceConfig::read(environment, "notification-service", default_port);
   config.database_dsn = environment.dsn("STOA_DATABASE");
-  config.broker = broker_of(environment);
+  config.broker = messaging::BrokerConfig::read(environment, "notification-service");
   config.service_key = environment.secret("STOA_SERVICE_KEY");
   // Every service is given it; this one answers nobody, so it verifies nobody.
   environment.text("STOA_SERVICE_JWKS", "");
@@ -54,7 +46,7 @@ std::string Config::mail_domain() const {
 
 messaging::BrokerConfig read_broker() {
   runtime::Environment environment;
-  auto broker = broker_of(environment);
+  auto broker = messaging::BrokerConfig::read(environment, "notification-service");
   environment.check_read();
   return broker;
 }

@@ -19,9 +19,7 @@ Secret<> derived_cursor_key(const Secret<>& service_key) {
 }  // namespace
 
 messaging::BrokerConfig Config::read_broker(runtime::Environment& environment) {
-  return {.addresses = environment.addresses("STOA_BROKER_ADDRESSES"),
-          .user = environment.text("STOA_BROKER_USER", std::string{service_name}),
-          .password = environment.secret("STOA_BROKER_PASSWORD")};
+  return messaging::BrokerConfig::read(environment, service_name);
 }
 
 Config Config::read(runtime::Environment& environment) {

@@ -145,10 +145,7 @@ int redrive(std::span<const std::string_view> arguments) {
     return exit_unable;
   }
   runtime::Environment environment;
-  messaging::BrokerConfig broker;
-  broker.addresses = environment.addresses("STOA_BROKER_ADDRESSES");
-  broker.user = environment.text("STOA_BROKER_USER", "payment-service");
-  broker.password = environment.secret("STOA_BROKER_PASSWORD");
+  const auto broker = messaging::BrokerConfig::read(environment, "payment-service");
   environment.check_read();
   const std::size_t moved = messaging::redrive(broker, std::string{arguments[0]}, count);
   std::println("{} messages back in {}", moved, arguments[0]);

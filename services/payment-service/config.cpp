@@ -11,9 +11,7 @@ Config Config::read() {
   Config config;
   config.service = runtime::ServiceConfig::read(environment, "payment-service", default_port);
   config.database_dsn = environment.dsn("STOA_DATABASE");
-  config.broker.addresses = environment.addresses("STOA_BROKER_ADDRESSES");
-  config.broker.user = environment.text("STOA_BROKER_USER", "payment-service");
-  config.broker.password = environment.secret("STOA_BROKER_PASSWORD");
+  config.broker = messaging::BrokerConfig::read(environment, "payment-service");
   config.service_key = environment.secret("STOA_SERVICE_KEY");
   config.service_jwks = environment.text("STOA_SERVICE_JWKS");
   config.users = environment.addresses("STOA_USER_SERVICE");

@@ -10,9 +10,7 @@ constexpr std::size_t cursor_key_bytes_min = 16;
 }  // namespace
 
 messaging::BrokerConfig read_broker(runtime::Environment& environment) {
-  return {.addresses = environment.addresses("STOA_BROKER_ADDRESSES"),
-          .user = environment.text("STOA_BROKER_USER", std::string{service_name}),
-          .password = environment.secret("STOA_BROKER_PASSWORD")};
+  return messaging::BrokerConfig::read(environment, service_name);
 }
 
 Config Config::read(runtime::Environment& environment) {

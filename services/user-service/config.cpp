@@ -26,9 +26,7 @@ Config Config::read(runtime::Environment& environment) {
   Config config{
       .service = runtime::ServiceConfig::read(environment, service_name, default_port),
       .store = StoreConfig::read(environment),
-      .broker = {.addresses = environment.addresses("STOA_BROKER_ADDRESSES"),
-                 .user = environment.text("STOA_BROKER_USER", std::string{service_name}),
-                 .password = environment.secret("STOA_BROKER_PASSWORD")},
+      .broker = messaging::BrokerConfig::read(environment, service_name),
       .redis = {.address = environment.text("STOA_REDIS_ADDRESS", ""),
                 .password =
                     environment.optional_secret("STOA_REDIS_PASSWORD").value_or(Secret<>{})},

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <rabbitmq-c/ssl_socket.h>
 #include <rabbitmq-c/tcp_socket.h>
 #include <sys/socket.h>
 
@@ -85,6 +86,19 @@ void set_socket_options(int fd, std::chrono::seconds heartbeat) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 }
 
+// Owned by `state`.
+amqp_socket_t* new_socket(amqp_connection_state_t state, const std::string& ca_path) {
+  amqp_socket_t* socket = ca_path.empty() ? amqp_tcp_socket_new(state) : amqp_ssl_socket_new(state);
+  if (socket == nullptr) throw Unavailable{"no AMQP socket could be made"};
+  if (ca_path.empty()) return socket;
+  amqp_ssl_socket_set_verify_peer(socket, 1);
+  amqp_ssl_socket_set_verify_hostname(socket, 1);
+  if (amqp_ssl_socket_set_cacert(socket, ca_path.c_str()) != AMQP_STATUS_OK) {
+    throw Unavailable{"the broker's CA cannot be read: " + ca_path};
+  }
+  return socket;
+}
+
 }  // namespace
 
 std::pair<std::string, int> split_address(std::string_view address) {
@@ -124,8 +138,7 @@ AmqpConnection::~AmqpConnection() {
 AmqpConnection::State AmqpConnection::connect(const BrokerConfig& config,
                                               const std::string& address, const std::string& name) {
   State state{amqp_new_connection()};
-  amqp_socket_t* socket = amqp_tcp_socket_new(state.get());
-  if (socket == nullptr) throw Unavailable{"out of memory for an AMQP socket"};
+  amqp_socket_t* socket = new_socket(state.get(), config.ca_path);
   const auto [host, port] = split_address(address);
   const timeval patience = timeval_of(connect_timeout);
   if (const int failure = amqp_socket_open_noblock(socket, host.c_str(), port, &patience)) {

@@ -260,6 +260,33 @@ TEST_F(ConsumerTest, StopsAtOnceWhenItIsPaused) {
   EXPECT_TRUE(eventually([&] { return left() == 3; }));
 }
 
+TEST_F(ConsumerTest, TalksTlsToABrokerThatItCanVerify) {
+  BrokerConfig broker = broker_for("payment-service");
+  broker.addresses = {PrivateRabbitmq::shared().tls_address()};
+  broker.ca_path = PrivateRabbitmq::shared().ca_path();
+  detail::AmqpConnection connection{broker, 0, "test"};
+  connection.publish(publication(event_number(1)));
+  connection.settle(10s);
+
+  EXPECT_EQ(connection.take_settled().front().outcome, detail::Settled::Outcome::confirmed);
+}
+
+TEST_F(ConsumerTest, RefusesABrokerThatItCannotVerify) {
+  BrokerConfig broker = broker_for("payment-service");
+  broker.ca_path = PrivateRabbitmq::shared().ca_path();
+  const auto connect = [&] { detail::AmqpConnection{broker, 0, "test"}; };
+
+  // The certificate names localhost, not the address.
+  const std::string address = PrivateRabbitmq::shared().tls_address();
+  broker.addresses = {"127.0.0.1" + address.substr(address.find(':'))};
+  EXPECT_THROW(connect(), Unavailable);
+  broker.addresses = {address};
+  broker.ca_path = "/etc/ssl/certs/ca-certificates.crt";
+  EXPECT_THROW(connect(), Unavailable);
+  broker.ca_path = "/nowhere.pem";
+  EXPECT_THROW(connect(), Unavailable);
+}
+
 TEST_F(ConsumerTest, MayNotReadTheQueueOfAnother) {
   detail::AmqpConnection connection{broker_for("user-service"), 0, "test"};
 
