@@ -138,7 +138,11 @@ class Transaction {
 struct DatabaseConfig {
   Secret<> dsn{};  ///< libpq keywords or URI; time-outs, keepalives and application_name are added
   std::string application_name{};
-  std::size_t pipelines = 2;         ///< connections per loop that share single statements
+  std::size_t pipelines = 2;  ///< connections per loop that share single statements
+  /// More are made while writes wait for one another: PostgreSQL writes the commits of several
+  /// connections to the disk at once, those of one connection one by one. Closed when idle for 30
+  /// s.
+  std::size_t pipelines_max = 8;
   std::size_t transactions_max = 8;  ///< connections per loop for interactive transactions
   std::size_t waiting_max = 512;  ///< statements in flight or waiting per loop; beyond: Unavailable
   std::chrono::milliseconds connect_timeout{2'000};

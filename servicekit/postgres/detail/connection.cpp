@@ -201,6 +201,7 @@ bool Connection::execute(const UnitPtr& unit, std::size_t index) {
 
 bool Connection::send_sync(UnitPtr unit) {
   open_reads_ = false;
+  writes_ += unit != nullptr ? 1 : 0;
   steps_.push_back({.kind = Step::Kind::sync, .unit = std::move(unit)});
   return PQsendPipelineSync(connection_) == 1;
 }
@@ -282,6 +283,7 @@ void Connection::end_sync() {
   const Step step = std::move(steps_.front());
   steps_.pop_front();
   if (step.unit != nullptr) {
+    --writes_;
     if (step.unit->statement_missing) {
       resend_.push_back(step.unit);
     } else {

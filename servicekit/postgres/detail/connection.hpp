@@ -50,6 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool was_ready() const { return was_ready_; }
   bool has_open_reads() const { return open_reads_; }
   std::size_t load() const { return steps_.size(); }
+  std::size_t writes() const { return writes_; }  ///< in flight
 
   void submit(UnitPtr unit);
 
@@ -100,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   std::deque<Step> steps_;       ///< sent and not answered, in the order sent
   std::vector<UnitPtr> resend_;  ///< after the Sync that is being answered
+  std::size_t writes_ = 0;
   bool step_answered_ = false;
   bool open_reads_ = false;
   bool flush_scheduled_ = false;

@@ -15,8 +15,9 @@ constexpr std::chrono::milliseconds sweep_every{10};
 constexpr std::chrono::milliseconds backoff_min{25};
 constexpr std::chrono::milliseconds backoff_max{2'000};
 constexpr unsigned backoff_doublings_max = 7;
-// How much busier the connection with open reads may be before a read goes elsewhere.
-constexpr std::size_t shared_reads_slack = 32;
+// How long a read's Sync may get before the next read starts one elsewhere.
+constexpr std::size_t shared_reads_max = 64;
+constexpr std::chrono::seconds spare_idle_for{30};
 
 // Half to all of the delay, so that the processes of a fleet do not come back in step.
 std::chrono::milliseconds backoff(unsigned failures) {
@@ -54,13 +55,16 @@ LoopPool::LoopPool(boost::asio::io_context& loop, DatabaseConfig config, Connect
       connector_{connector},
       telemetry_{telemetry},
       metrics_{telemetry},
-      slots_(config_.pipelines),
+      slots_(std::max(config_.pipelines, config_.pipelines_max)),
       sweep_timer_{loop} {
   require(config_.pipelines > 0, "a database has at least one pipelined connection per loop");
+  for (std::size_t i = config_.pipelines; i < slots_.size(); ++i) slots_[i].spare = true;
 }
 
 void LoopPool::start() {
-  for (Slot& slot : slots_) dial_slot(slot);
+  for (Slot& slot : slots_) {
+    if (!slot.spare) dial_slot(slot);
+  }
 }
 
 std::shared_ptr<Connection> LoopPool::dial() {
@@ -97,25 +101,51 @@ void LoopPool::leave() {
   metrics_.waiting.add(-1);
 }
 
-std::shared_ptr<Connection> LoopPool::least_loaded() {
+// A read keeps away from writes, which wait for the disk, and joins the reads of this turn. A write
+// takes the connection with the fewest writes before it; none free: one more is made for the next.
+std::shared_ptr<Connection> LoopPool::pick(bool shares_sync) {
   std::shared_ptr<Connection> best;
+  const auto better = [&](const Connection& one) {
+    if (!best) return true;
+    if (one.writes() != best->writes()) return one.writes() < best->writes();
+    return one.load() < best->load();
+  };
   for (const Slot& slot : slots_) {
     if (!slot.connection || !slot.connection->ready()) continue;
-    if (!best || slot.connection->load() < best->load()) best = slot.connection;
+    if (shares_sync && slot.connection->has_open_reads() && slot.connection->writes() == 0 &&
+        slot.connection->load() < shared_reads_max) {
+      return slot.connection;
+    }
+    if (better(*slot.connection)) best = slot.connection;
   }
+  if (best && !shares_sync && best->writes() > 0) add_spare();
   return best;
 }
 
-std::shared_ptr<Connection> LoopPool::pick(bool shares_sync) {
-  auto best = least_loaded();
-  if (!best || !shares_sync) return best;
-  for (const Slot& slot : slots_) {
-    if (slot.connection && slot.connection->ready() && slot.connection->has_open_reads() &&
-        slot.connection->load() <= best->load() + shared_reads_slack) {
-      return slot.connection;
+void LoopPool::add_spare() {
+  const auto now = Clock::now();
+  for (Slot& slot : slots_) {
+    // One at a time: when it is ready, the next write tells whether another is wanted.
+    if (slot.connection && !slot.connection->ready()) return;
+  }
+  for (Slot& slot : slots_) {
+    if (slot.spare && !slot.connection && now >= slot.next_attempt) {
+      slot.busy_at = now;
+      return dial_slot(slot);
     }
   }
-  return best;
+}
+
+void LoopPool::retire(Slot& slot, Clock::time_point now) {
+  const auto connection = slot.connection;
+  if (!slot.spare || !connection || !connection->ready()) return;
+  if (connection->load() > 0) {
+    slot.busy_at = now;
+  } else if (now - slot.busy_at > spare_idle_for) {
+    slot.connection.reset();
+    metrics_.connections.add(-1);
+    connection->close(lost("idle"));
+  }
 }
 
 void LoopPool::submit(UnitPtr unit) {
@@ -197,12 +227,13 @@ void LoopPool::on_closed(std::shared_ptr<Connection> connection, Failure why,
   const auto slot = std::ranges::find(slots_, connection, &Slot::connection);
   if (slot != slots_.end()) return slot_closed(*slot, why, std::move(survivors));
   for (const UnitPtr& unit : survivors) unit->finish(why);
-  lease_closed(connection, why);
+  // Neither: a spare one that was retired.
+  if (std::ranges::contains(leasable_, connection)) lease_closed(connection, why);
 }
 
 bool LoopPool::any_slot_hopeful() const {
   return std::ranges::any_of(slots_, [](const Slot& slot) {
-    return (slot.connection && slot.connection->ready()) || slot.failures == 0;
+    return (slot.connection && slot.connection->ready()) || (!slot.spare && slot.failures == 0);
   });
 }
 
@@ -279,7 +310,8 @@ void LoopPool::arm_sweep() {
 void LoopPool::sweep() {
   const auto now = Clock::now();
   for (Slot& slot : slots_) {
-    if (!slot.connection && now >= slot.next_attempt) dial_slot(slot);
+    if (!slot.spare && !slot.connection && now >= slot.next_attempt) dial_slot(slot);
+    retire(slot, now);
     // A copy: expire() may close it, which empties the slot.
     if (const auto connection = slot.connection) connection->expire(now);
   }

@@ -81,6 +81,8 @@ class LoopPool final : public ConnectionOwner, public std::enable_shared_from_th
     std::shared_ptr<Connection> connection{};
     Clock::time_point next_attempt{};
     unsigned failures = 0;
+    bool spare = false;  ///< made on demand, closed when idle
+    Clock::time_point busy_at{};
   };
 
   std::shared_ptr<Connection> dial();
@@ -89,7 +91,8 @@ class LoopPool final : public ConnectionOwner, public std::enable_shared_from_th
   void lease_closed(const std::shared_ptr<Connection>& connection, const Failure& why);
   void serve_waiters();
   std::shared_ptr<Connection> pick(bool shares_sync);
-  std::shared_ptr<Connection> least_loaded();
+  void add_spare();
+  void retire(Slot& slot, Clock::time_point now);
   bool any_slot_hopeful() const;
   void sweep();
   void arm_sweep();

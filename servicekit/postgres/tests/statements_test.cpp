@@ -75,7 +75,7 @@ TEST_F(Statements, TellHowManyRowsTheyTouched) {
 }
 
 TEST_F(Statements, ReadsSurviveANeighbourThatFails) {
-  open({.pipelines = 1});
+  open({.pipelines = 1, .pipelines_max = 1});
   std::vector<Task<std::string>> tasks;
   for (std::int64_t i = 0; i < 300; ++i) {
     tasks.push_back(i % 3 == 1 ? answer_to(read("SELECT (1 / ($1::int - $1::int))::text", {i}))
@@ -88,7 +88,7 @@ TEST_F(Statements, ReadsSurviveANeighbourThatFails) {
 }
 
 TEST_F(Statements, AbortOnlyTheirOwnUnitAmongReadsAndWrites) {
-  open({.pipelines = 1});
+  open({.pipelines = 1, .pipelines_max = 1});
   sql("CREATE TABLE orders (id int PRIMARY KEY);"
       "CREATE TABLE items (order_id int, quantity int CHECK (quantity > 0))");
   std::vector<Task<std::string>> tasks;
@@ -143,7 +143,7 @@ TEST_F(Statements, ThatAreRefusedForeverAreNotRepeatedForever) {
 }
 
 TEST_F(Statements, ArePreparedAgainWhenTheServerForgotThem) {
-  open({.pipelines = 1});
+  open({.pipelines = 1, .pipelines_max = 1});
   sql("CREATE TABLE t (id int)");
   const Query insert = write("INSERT INTO t VALUES (1) RETURNING 'kept'");
   const Query select = read("SELECT 'known'");
@@ -162,7 +162,7 @@ TEST_F(Statements, ArePreparedAgainWhenTheServerForgotThem) {
 }
 
 TEST_F(Statements, SurviveAMigrationThatChangesWhatTheyReturn) {
-  open({.pipelines = 1});
+  open({.pipelines = 1, .pipelines_max = 1});
   sql("CREATE TABLE t (id int); INSERT INTO t VALUES (5)");
   const Query select = read("SELECT id FROM t");
   EXPECT_EQ(ask(select), "5");
@@ -171,7 +171,7 @@ TEST_F(Statements, SurviveAMigrationThatChangesWhatTheyReturn) {
 }
 
 TEST_F(Statements, PastTheirDeadlineHoldNobodyUp) {
-  open({.pipelines = 1});
+  open({.pipelines = 1, .pipelines_max = 1});
   ASSERT_EQ(ask(read("SELECT 1")), "1");
   const auto started = std::chrono::steady_clock::now();
   EXPECT_EQ(ask(write("SELECT pg_sleep(4)"), Context{}.within(100ms)), "unavailable");
@@ -180,19 +180,21 @@ TEST_F(Statements, PastTheirDeadlineHoldNobodyUp) {
 }
 
 TEST_F(Statements, MoveToAnotherConnectionWhenTheyOnlyRead) {
-  open({.pipelines = 2});
+  open({.pipelines = 2, .pipelines_max = 2});
   for (int i = 0; i < 4; ++i) ASSERT_EQ(ask(read("SELECT 1")), "1");
-  // The sleeper shares its connection with one of the reads; each connection has one at least.
+  // Both connections are busy writing, so reads wait behind either; one of them is given up.
   std::vector<Task<std::string>> tasks;
   tasks.push_back(answer_to(write("SELECT pg_sleep(4)"), Context{}.within(150ms)));
+  tasks.push_back(answer_to(write("SELECT 'written', pg_sleep(0.5)")));
   for (int i = 0; i < 6; ++i) tasks.push_back(answer_to(read("SELECT 'read'")));
   const auto answers = together(std::move(tasks));
   EXPECT_EQ(answers[0], "unavailable");
-  for (std::size_t i = 1; i < answers.size(); ++i) EXPECT_EQ(answers[i], "read");
+  EXPECT_EQ(answers[1], "written");
+  for (std::size_t i = 2; i < answers.size(); ++i) EXPECT_EQ(answers[i], "read");
 }
 
 TEST_F(Statements, BeyondTheLimitAreRefusedAtOnce) {
-  open({.pipelines = 1, .waiting_max = 4});
+  open({.pipelines = 1, .pipelines_max = 1, .waiting_max = 4});
   ASSERT_EQ(ask(read("SELECT 1")), "1");
   std::vector<Task<std::string>> tasks;
   for (int i = 0; i < 7; ++i) tasks.push_back(answer_to(write("SELECT 'done', pg_sleep(0.02)")));
@@ -200,6 +202,38 @@ TEST_F(Statements, BeyondTheLimitAreRefusedAtOnce) {
   EXPECT_EQ(std::ranges::count(answers, "done"), 4);
   EXPECT_EQ(std::ranges::count(answers, "unavailable"), 3);
   EXPECT_EQ(ask(read("SELECT 1")), "1") << "places must be given back";
+}
+
+TEST_F(Statements, ThatWriteDoNotQueueBehindOneAnother) {
+  open({.pipelines = 1, .pipelines_max = 4});
+  ASSERT_EQ(ask(read("SELECT 1")), "1");
+  const auto connections = [this] {
+    return sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postgres_test'"
+        " AND datname = current_database()");
+  };
+  EXPECT_EQ(connections(), "1");
+  const auto many = [&] {
+    std::vector<Task<std::string>> tasks;
+    for (int i = 0; i < 8; ++i) tasks.push_back(answer_to(write("SELECT 'done', pg_sleep(0.05)")));
+    return together(std::move(tasks));
+  };
+  // The first writes ask for company, the later ones use it.
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(many(), std::vector<std::string>(8, "done"));
+  EXPECT_EQ(connections(), "4");
+}
+
+TEST_F(Statements, ThatReadKeepAwayFromWrites) {
+  open({.pipelines = 2, .pipelines_max = 2});
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(ask(read("SELECT 1")), "1");
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(answer_to(write("SELECT 'slow', pg_sleep(2)")));
+  for (int i = 0; i < 20; ++i) {
+    tasks.push_back(answer_to(read("SELECT 'quick'"), Context{}.within(1'500ms)));
+  }
+  const auto answers = together(std::move(tasks));
+  EXPECT_EQ(answers[0], "slow");
+  EXPECT_EQ(std::ranges::count(answers, "quick"), 20);
 }
 
 TEST_F(Statements, WithoutTimeLeftAreNotSent) {
