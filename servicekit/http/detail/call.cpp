@@ -14,7 +14,9 @@
 namespace stoa::http::detail {
 namespace {
 
-constexpr std::size_t stream_from = 64 * 1024;  // bytes; a larger answer may be streamed
+constexpr std::size_t stream_from = 64 * 1024;       // bytes; a larger answer may be streamed
+constexpr std::size_t answer_head_max = 256 * 1024;  // bytes up to the final answer's body
+constexpr int interim_max = 8;
 constexpr int switching_protocols = 101;
 constexpr int first_final_status = 200;
 
@@ -92,12 +94,16 @@ bool reusable(const ClientConnection& connection) {
 // The rest of a large answer, read as it is asked for.
 class AnswerStream final : public BodySource {
  public:
-  AnswerStream(Lease lease, std::string first, Clock::time_point deadline,
-               std::chrono::milliseconds timeout)
-      : lease_{std::move(lease)},
-        first_{std::move(first)},
-        deadline_{deadline},
-        timeout_{timeout} {}
+  struct Limits {
+    Clock::time_point deadline;
+    std::chrono::milliseconds timeout;  ///< of each piece
+    bool is_sent_whole;                 ///< of the request: or the connection is of no more use
+  };
+  AnswerStream(Lease lease, std::string first, Limits limits)
+      : lease_{std::move(lease)}, first_{std::move(first)}, limits_{limits} {
+    // The reader sets the pace from here on.
+    lease_->deadline = Clock::time_point::max();
+  }
 
   Task<std::string> next() override {
     if (!first_.empty()) co_return std::exchange(first_, {});
@@ -110,9 +116,9 @@ class AnswerStream final : public BodySource {
       connection.parsed = used;
       done_ = step == Parser::Step::message;
       std::string piece = connection.parser.message().take_collected();
-      if (done_ && reusable(connection)) lease_.give_back();
+      if (done_ && limits_.is_sent_whole && reusable(connection)) lease_.give_back();
       if (!piece.empty() || done_) co_return piece;
-      connection.deadline = std::min(deadline_, Clock::now() + timeout_);
+      connection.deadline = std::min(limits_.deadline, Clock::now() + limits_.timeout);
       const bool read = co_await read_some(&connection);
       connection.deadline = Clock::time_point::max();
       if (read) continue;
@@ -127,8 +133,7 @@ class AnswerStream final : public BodySource {
  private:
   Lease lease_;
   std::string first_;
-  Clock::time_point deadline_;
-  std::chrono::milliseconds timeout_;
+  Limits limits_;
   bool done_ = false;
 };
 
@@ -138,6 +143,7 @@ struct Conversation {
   const ClientConfig* config;
   Attempt attempt{};
   ClientResponse response{};
+  bool is_sent_whole = true;  ///< or the callee may still read a body from this connection
 };
 
 Task<ErrorCode> send_upload(Conversation* talk) {
@@ -165,11 +171,12 @@ Task<ErrorCode> send_upload(Conversation* talk) {
       piece += "\r\n";
     }
     const ErrorCode error = co_await send_all(&connection.socket, frame, piece, &sent);
+    if (end && total < request.upload_length.value_or(total)) {
+      throw Unavailable{"the upload is shorter than was said"};
+    }
     // An answer before the end is a refusal: the rest would not be read.
     if (error || end || has_news(connection.socket)) {
-      if (!chunked && total < request.upload_length.value_or(0) && end) {
-        throw Unavailable{"the upload is shorter than was said"};
-      }
+      talk->is_sent_whole = !error && end;
       co_return error;
     }
   }
@@ -179,13 +186,16 @@ Task<ErrorCode> send_upload(Conversation* talk) {
 Task<bool> read_answer_head(Conversation* talk) {
   ClientConnection& connection = *talk->lease;
   Parser& parser = connection.parser;
+  int interim = 0;
   while (true) {
     if (connection.parsed < connection.have) {
       talk->attempt.received = true;
       std::size_t used = 0;
       const auto step =
           parser.feed(connection.buffer.data(), connection.parsed, connection.have, used);
-      if (step == Parser::Step::bad || parser.message().status() == switching_protocols) {
+      const bool is_endless = interim > interim_max || connection.have > answer_head_max;
+      if (step == Parser::Step::bad || is_endless ||
+          parser.message().status() == switching_protocols) {
         talk->attempt.failure = "the answer is malformed";
         co_return false;
       }
@@ -196,6 +206,7 @@ Task<bool> read_answer_head(Conversation* talk) {
         parser.feed(connection.buffer.data(), connection.parsed, connection.have, used);
         connection.parsed = used;
         parser.begin_next();
+        ++interim;
         if (talk->call->request.method == Method::head) parser.skip_body();
         continue;
       }
@@ -241,7 +252,7 @@ Task<bool> read_answer_body(Conversation* talk) {
     co_return false;
   }
   talk->response.body = parser.message().take_collected();
-  const bool keep = reusable(connection);
+  const bool keep = reusable(connection) && talk->is_sent_whole;
   parser.begin_next();
   if (keep) {
     connection.parsed = connection.have = 0;
@@ -267,6 +278,7 @@ Task<Attempt> run_call(Lease lease, LoopClient::Call* call, const ClientConfig* 
   ErrorCode error =
       co_await send_all(&connection.socket, connection.out, call->request.body, &sent);
   talk.attempt.sent = sent > 0;
+  talk.is_sent_whole = !error;
   if (!error && call->request.upload) {
     error = co_await send_upload(&talk);
     connection.deadline = std::min(call->context.deadline, Clock::now() + config->timeout);
@@ -288,8 +300,11 @@ Task<Attempt> run_call(Lease lease, LoopClient::Call* call, const ClientConfig* 
   if (!whole) co_return std::move(talk.attempt);
   if (talk.lease && connection.parser.head_complete()) {
     std::string first = connection.parser.message().take_collected();
-    talk.response.stream = std::make_shared<AnswerStream>(std::move(talk.lease), std::move(first),
-                                                          call->context.deadline, config->timeout);
+    const AnswerStream::Limits limits{.deadline = call->context.deadline,
+                                      .timeout = config->timeout,
+                                      .is_sent_whole = talk.is_sent_whole};
+    talk.response.stream =
+        std::make_shared<AnswerStream>(std::move(talk.lease), std::move(first), limits);
   }
   talk.attempt.response = std::move(talk.response);
   co_return std::move(talk.attempt);

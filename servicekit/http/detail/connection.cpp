@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t first_buffer = 8 * 1024;
 constexpr std::size_t piece_max = 64 * 1024;        // of a streamed body
 constexpr std::size_t kept_buffer_max = 64 * 1024;  // by an idle connection
+constexpr std::size_t head_slack = 8 * 1024;        // separators of a head, beside names and values
 constexpr std::size_t discard_max = 64 * 1024;      // of a body nobody wants
 constexpr std::chrono::milliseconds discard_for{1'000};
 
@@ -29,6 +30,7 @@ class BodyCutShort : public Unavailable {
   using Unavailable::Unavailable;
 };
 
+constexpr Refusal head_too_large{431, "headers_too_large", "the header section is too large"};
 constexpr Refusal head_too_slow{408, "request_timeout", "the request did not arrive in time"};
 constexpr Refusal body_too_slow{408, "request_timeout", "the body did not arrive in time"};
 
@@ -128,10 +130,15 @@ Task<Connection::Outcome> Connection::await_head() {
     start_ = parsed_ = have_ = 0;
     if (buffer_.size() > kept_buffer_max) std::string(first_buffer, '\0').swap(buffer_);
   }
+  // Blanks that the parser skips are in no count of its own.
+  const ServerLimits& limits = server_->limits();
+  if (have_ - start_ > limits.header_bytes_max + limits.target_bytes_max + head_slack) {
+    co_await write_refusal(head_too_large);
+    co_return Outcome::end;
+  }
   make_room(1);
-  const bool read =
-      co_await read_more(idle ? Phase::idle : Phase::reading_head,
-                         idle ? Clock::now() + server_->limits().idle_timeout : head_deadline_);
+  const bool read = co_await read_more(idle ? Phase::idle : Phase::reading_head,
+                                       idle ? Clock::now() + limits.idle_timeout : head_deadline_);
   if (!read) {
     if (timed_out_ && !idle) co_await write_refusal(head_too_slow);
     co_return Outcome::end;
@@ -267,6 +274,7 @@ Task<> Connection::discard_body() {
     co_return;
   }
   parser_.expect_body(discard_max, false);
+  const auto until = Clock::now() + discard_for;
   bool more = true;
   while (more) {
     std::size_t used = 0;
@@ -277,7 +285,7 @@ Task<> Connection::discard_body() {
     if (step == Parser::Step::bad) break;
     parsed_ = have_ = stream_from_;
     make_room(1);
-    more = co_await read_more(Phase::reading_body, Clock::now() + discard_for);
+    more = co_await read_more(Phase::reading_body, until);
   }
   must_close_ = true;
 }

@@ -57,6 +57,26 @@ Router routes() {
   return router;
 }
 
+/// Gives its pieces, then the end.
+class Pieces final : public BodySource {
+ public:
+  explicit Pieces(std::vector<std::string> pieces) : pieces_{std::move(pieces)} {}
+  Task<std::string> next() override {
+    co_return next_ < pieces_.size() ? pieces_[next_++] : std::string{};
+  }
+
+ private:
+  std::vector<std::string> pieces_;
+  std::size_t next_ = 0;
+};
+
+ClientRequest upload(std::vector<std::string> pieces, std::optional<std::uint64_t> length) {
+  return {.method = Method::post,
+          .target = "/show",
+          .upload = std::make_shared<Pieces>(std::move(pieces)),
+          .upload_length = length};
+}
+
 TEST_F(ClientTest, SendsWhatItIsGivenWithTheContext) {
   const RunningServer server{routes()};
   client({.addresses = {local(server.port())}});
@@ -218,6 +238,39 @@ TEST_F(ClientTest, RefusesHostileAnswers) {
   }
 }
 
+TEST_F(ClientTest, EndsAnEndlessAnswerHead) {
+  const std::string hints = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+  const std::string blanks(10'000, ' ');
+  for (const auto& [first, rest] :
+       {std::pair{hints, hints}, std::pair{std::string{"HTTP/1.1 200 O"}, blanks}}) {
+    ScriptedServer server{[&](ScriptedConnection& connection) {
+      connection.read_until("\r\n\r\n");
+      connection.send(first);
+      for (int i = 0; i < 5'000; ++i) connection.send(rest);
+      connection.await_close();
+    }};
+    client({.addresses = {server.address()}, .timeout = std::chrono::seconds{60}});
+    const auto started = std::chrono::steady_clock::now();
+    EXPECT_THROW(send({.target = "/"}, Context{}), Unavailable);
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds{30});
+  }
+}
+
+// The callee may still be reading the rest of the body: what comes next on this connection would be
+// taken for it.
+TEST_F(ClientTest, DoesNotKeepAConnectionWhoseUploadWasCut) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    connection.read_until("\r\n\r\n");
+    connection.send("HTTP/1.1 422 No\r\ncontent-length: 2\r\n\r\nno");
+    connection.await_close();
+  }};
+  client({.addresses = {server.address()}});
+  const std::vector<std::string> many(400, std::string(64 * 1024, 'u'));
+  EXPECT_EQ(send(upload(many, 400 * 64 * 1024)).status, 422);
+  EXPECT_EQ(send(upload(many, std::nullopt)).status, 422);
+  EXPECT_EQ(server.connections(), 2);
+}
+
 TEST_F(ClientTest, ReadsAnAnswerThatEndsWithItsConnectionAndInterimOnes) {
   ScriptedServer server{[](ScriptedConnection& connection) {
     connection.read_until("\r\n\r\n");
@@ -225,26 +278,6 @@ TEST_F(ClientTest, ReadsAnAnswerThatEndsWithItsConnectionAndInterimOnes) {
   }};
   client({.addresses = {server.address()}});
   EXPECT_EQ(send({.target = "/"}).body, "all of it");
-}
-
-/// Gives its pieces, then the end.
-class Pieces final : public BodySource {
- public:
-  explicit Pieces(std::vector<std::string> pieces) : pieces_{std::move(pieces)} {}
-  Task<std::string> next() override {
-    co_return next_ < pieces_.size() ? pieces_[next_++] : std::string{};
-  }
-
- private:
-  std::vector<std::string> pieces_;
-  std::size_t next_ = 0;
-};
-
-ClientRequest upload(std::vector<std::string> pieces, std::optional<std::uint64_t> length) {
-  return {.method = Method::post,
-          .target = "/show",
-          .upload = std::make_shared<Pieces>(std::move(pieces)),
-          .upload_length = length};
 }
 
 TEST_F(ClientTest, UploadsPieceByPieceWithALengthOrInChunks) {

@@ -44,6 +44,12 @@ std::string many_headers(int count) {
   return headers;
 }
 
+std::string blank_lines(int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) lines += "\r\n";
+  return lines;
+}
+
 const std::vector<Shape>& shapes() {
   static const std::string nul{"x: a\0b\r\n", 8};
   static const std::string nul_name{"x\0y: a\r\n", 8};
@@ -132,6 +138,9 @@ const std::vector<Shape>& shapes() {
       {"MoreThanTheHeadersAllowed", get_with(many_headers(64)), 431},
       {"ThreeHundredThousandHeaders", get_with(many_headers(300'000)), 431},
       {"HugeHeader", get_with("x: " + std::string(17 * 1024, 'x') + "\r\n"), 431},
+      {"EndlessBlanksBeforeAValue", get_with("x:" + std::string(200'000, ' ') + "y\r\n"), 431},
+      {"EndlessBlanksBehindAValue", get_with("x: y" + std::string(200'000, ' ') + "\r\n"), 431},
+      {"EndlessLinesBeforeTheRequest", blank_lines(100'000) + get_with(""), 431},
       {"HugeHeaderName", get_with(std::string(17 * 1024, 'x') + ": y\r\n"), 431},
       {"HugeTarget", "GET /" + std::string(9 * 1024, 'x') + " HTTP/1.1\r\nhost: t\r\n\r\n", 414},
       {"GigabyteAnnounced", post_with("content-length: 1073741824\r\n", "abc"), 413},
@@ -191,6 +200,20 @@ TEST(Slowloris, AHeadThatTricklesInEndsAtItsDeadline) {
     std::this_thread::sleep_for(20ms);
   }
   EXPECT_FALSE(open);
+}
+
+TEST(Slowloris, ABodyNobodyWantsCannotTrickleIn) {
+  const RunningServer server{routes()};
+  RawClient client{server.port()};
+  client.send("POST /nowhere HTTP/1.1\r\nhost: t\r\ncontent-length: 60000\r\n\r\n");
+  const auto end = std::chrono::steady_clock::now() + 9s;
+  bool open = true;
+  while (open && std::chrono::steady_clock::now() < end) {
+    open = client.send("a");
+    std::this_thread::sleep_for(50ms);
+  }
+  EXPECT_FALSE(open);
+  EXPECT_EQ(status_of(client.read_response()), 404);
 }
 
 TEST(Slowloris, AnUnfinishedHeadIsTold) {
