@@ -179,7 +179,6 @@ LineView view_of(const StatementLine& line) {
 bool worth_telling(const Record& record, Behaviour behaviour) {
   switch (behaviour) {
     case Behaviour::timeout_after_capture:
-    case Behaviour::slow:
     case Behaviour::webhook_duplicate:
     case Behaviour::webhook_late:
     case Behaviour::webhook_reordered:
@@ -189,6 +188,7 @@ bool worth_telling(const Record& record, Behaviour behaviour) {
     case Behaviour::ok:
     case Behaviour::declined:
     case Behaviour::insufficient_funds:
+    case Behaviour::slow:
     case Behaviour::error_then_ok:
     case Behaviour::needs_3ds:
     case Behaviour::refund_fails_once:

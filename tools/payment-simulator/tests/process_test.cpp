@@ -219,7 +219,7 @@ TEST_F(ProcessTest, DoesNotKnowAKeyThatOnlyErred) {
 }
 
 TEST_F(ProcessTest, SignsWhatItTells) {
-  run(pay("k", "tok_slow"));
+  run(pay("k", "tok_webhook_late"));
   ASSERT_TRUE(run(told_at_least(1)));
   const Told& told = told_.front();
   EXPECT_EQ(told.type, "payment.captured");
