@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <format>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include <curl/curl.h>
 
@@ -98,49 +100,66 @@ class SmtpMailer::Session {
   CURL* handle_;
 };
 
+/// What the jobs of the pool use.
+class SmtpMailer::Sessions {
+ public:
+  Sessions(SmtpConfig config, std::function<Instant()> now)
+      : config_{std::move(config)}, now_{std::move(now)} {
+    require(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, "libcurl starts");
+  }
+  ~Sessions() {
+    idle_.clear();
+    curl_global_cleanup();
+  }
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  MailOutcome send(const Mail& mail, milliseconds timeout) {
+    const std::string message = write_message(mail, config_.sender, now_());
+    auto session = take();
+    MailOutcome outcome = session->send(config_, mail.to.email, message, timeout);
+    // A session whose mail could not be sent is dropped by the exception, with its connection.
+    const std::lock_guard lock{mutex_};
+    idle_.push_back(std::move(session));
+    return outcome;
+  }
+
+ private:
+  std::unique_ptr<Session> take() {
+    const std::lock_guard lock{mutex_};
+    if (idle_.empty()) return std::make_unique<Session>();
+    auto session = std::move(idle_.back());
+    idle_.pop_back();
+    return session;
+  }
+
+  SmtpConfig config_;
+  std::function<Instant()> now_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Session>> idle_;
+};
+
 SmtpMailer::SmtpMailer(CpuPool& pool, SmtpConfig config, std::function<Instant()> now,
                        telemetry::Telemetry& telemetry)
-    : pool_{pool}, config_{std::move(config)}, now_{std::move(now)}, telemetry_{telemetry} {
-  require(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, "libcurl starts");
-}
+    : pool_{pool},
+      timeout_{config.timeout},
+      telemetry_{telemetry},
+      sessions_{std::make_shared<Sessions>(std::move(config), std::move(now))} {}
 
-SmtpMailer::~SmtpMailer() {
-  idle_.clear();
-  curl_global_cleanup();
-}
+SmtpMailer::~SmtpMailer() = default;
 
 Task<MailOutcome> SmtpMailer::send(Context context, Mail mail) {
   const auto left =
       std::chrono::duration_cast<milliseconds>(context.deadline - std::chrono::steady_clock::now());
-  const milliseconds timeout = std::min(config_.timeout, left);
+  const milliseconds timeout = std::min(timeout_, left);
   if (timeout <= milliseconds{0}) throw Unavailable{"no time left to send the mail"};
   const auto span = telemetry_.span(context.trace, "send mail", telemetry::SpanKind::client);
   mail.trace = span.context();
-  auto work = [this, mail = std::move(mail), timeout] { return send_now(mail, timeout); };
+  auto work = [sessions = sessions_, mail = std::move(mail), timeout] {
+    return sessions->send(mail, timeout);
+  };
   MailOutcome outcome = co_await pool_.run(std::move(work));
   co_return outcome;
-}
-
-MailOutcome SmtpMailer::send_now(const Mail& mail, milliseconds timeout) {
-  const std::string message = write_message(mail, config_.sender, now_());
-  auto session = take();
-  MailOutcome outcome = session->send(config_, mail.to.email, message, timeout);
-  // A session whose mail could not be sent is dropped by the exception, with its connection.
-  give_back(std::move(session));
-  return outcome;
-}
-
-std::unique_ptr<SmtpMailer::Session> SmtpMailer::take() {
-  const std::lock_guard lock{mutex_};
-  if (idle_.empty()) return std::make_unique<Session>();
-  auto session = std::move(idle_.back());
-  idle_.pop_back();
-  return session;
-}
-
-void SmtpMailer::give_back(std::unique_ptr<Session> session) {
-  const std::lock_guard lock{mutex_};
-  idle_.push_back(std::move(session));
 }
 
 }  // namespace stoa::notification

@@ -1,13 +1,9 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "servicekit/async/cpu_pool.hpp"
 #include "servicekit/core/secret.hpp"
@@ -41,16 +37,13 @@ class SmtpMailer final : public Mailer {
 
  private:
   class Session;
-  std::unique_ptr<Session> take();
-  void give_back(std::unique_ptr<Session> session);
-  MailOutcome send_now(const Mail& mail, std::chrono::milliseconds timeout);
+  class Sessions;
 
   CpuPool& pool_;
-  SmtpConfig config_;
-  std::function<Instant()> now_;
+  std::chrono::milliseconds timeout_;
   telemetry::Telemetry& telemetry_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Session>> idle_;
+  // Shared with the jobs: a stop that runs out of time ends before the last mail does.
+  std::shared_ptr<Sessions> sessions_;
 };
 
 }  // namespace stoa::notification
