@@ -79,22 +79,22 @@ struct Shard {
 /// being destroyed), who waits is woken.
 class Leading {
  public:
-  Leading(Shard& shard, std::string key)
-      : shard_{shard}, key_{std::move(key)}, flight_{std::make_shared<Flight>()} {
-    shard_.flights[key_] = flight_;
+  Leading(std::shared_ptr<Shard> shard, std::string key)
+      : shard_{std::move(shard)}, key_{std::move(key)}, flight_{std::make_shared<Flight>()} {
+    shard_->flights[key_] = flight_;
   }
   Leading(const Leading&) = delete;
   Leading& operator=(const Leading&) = delete;
   ~Leading() {
-    const auto found = shard_.flights.find(key_);
-    if (found != shard_.flights.end() && found->second == flight_) shard_.flights.erase(found);
+    const auto found = shard_->flights.find(key_);
+    if (found != shard_->flights.end() && found->second == flight_) shard_->flights.erase(found);
     flight_->land();
   }
 
   void hand_out(const std::optional<std::string>& value) { flight_->value = value; }
 
  private:
-  Shard& shard_;
+  std::shared_ptr<Shard> shard_;
   std::string key_;
   std::shared_ptr<Flight> flight_;
 };
@@ -149,8 +149,9 @@ struct Cache::Impl : std::enable_shared_from_this<Cache::Impl> {
                                         "Failed commands and connections", {{"use", "cache"}}))});
             }} {}
 
-  Task<std::optional<std::string>> lead(Context context, std::string key, std::chrono::seconds ttl,
-                                        Load load);
+  static Task<std::optional<std::string>> lead(std::shared_ptr<Impl> impl, Context context,
+                                               std::string key, std::chrono::seconds ttl,
+                                               Load load);
   static Task<> repair(std::shared_ptr<Impl> impl);
   void forget_flights(const std::vector<std::string>& keys);
 
@@ -163,16 +164,20 @@ struct Cache::Impl : std::enable_shared_from_this<Cache::Impl> {
   std::atomic<bool> stopping{false};
 };
 
-Task<std::optional<std::string>> Cache::Impl::lead(Context context, std::string key,
-                                                   std::chrono::seconds ttl, Load load) {
-  Shard& shard = shards.local();
-  Leading leading{shard, key};
+// Holds what it uses: a frame that is still waiting when the process ends is destroyed with its
+// loop, after the cache.
+Task<std::optional<std::string>> Cache::Impl::lead(std::shared_ptr<Impl> impl, Context context,
+                                                   std::string key, std::chrono::seconds ttl,
+                                                   Load load) {
+  const std::shared_ptr<Shard> own_shard{impl, &impl->shards.local()};
+  Shard& shard = *own_shard;
+  Leading leading{own_shard, key};
   std::optional<std::string> lease;
-  if (!pending.contains(key)) {
+  if (!impl->pending.contains(key)) {
     std::vector<Command> read{{"GET", key}};
     const auto cached = co_await shard.link->execute(context, std::move(read));
     if (cached && cached->front()) {
-      hits.add();
+      impl->hits.add();
       leading.hand_out(cached->front());
       co_return cached->front();
     }
@@ -185,13 +190,13 @@ Task<std::optional<std::string>> Cache::Impl::lead(Context context, std::string 
       if (taken) lease = taken->front().value_or(token);
     }
   }
-  misses.add();
+  impl->misses.add();
   auto value = co_await load(context);
   leading.hand_out(value);
-  if (value && lease && value->size() <= value_bytes_max && !pending.contains(key)) {
+  if (value && lease && value->size() <= value_bytes_max && !impl->pending.contains(key)) {
     // Not waited for: commands of one connection stay in order, so the next read meets the value.
     auto storing = store(shard.link, key, std::move(*lease), *value, shard.jittered(ttl));
-    asio::co_spawn(loops.at(Loops::current()), std::move(storing), asio::detached);
+    asio::co_spawn(impl->loops.at(Loops::current()), std::move(storing), asio::detached);
   }
   co_return value;
 }
@@ -247,7 +252,7 @@ Task<std::optional<std::string>> Cache::get(Context context, std::string key,
     if (context.expired()) throw Unavailable{"the load of a cached value took too long"};
     // The leader failed, perhaps by a deadline shorter than ours: one of us takes over.
   }
-  co_return co_await impl_->lead(std::move(context), std::move(key), ttl, std::move(load));
+  co_return co_await Impl::lead(impl_, std::move(context), std::move(key), ttl, std::move(load));
 }
 
 Task<> Cache::invalidate(Context context, std::vector<std::string> keys) {

@@ -254,6 +254,20 @@ TEST_F(CacheTest, RepairsAnInvalidationThatRedisMissed) {
   EXPECT_EQ(get(other, "k"), "two");
 }
 
+TEST_F(CacheTest, MayEndBeforeAReadThatIsStillWaiting) {
+  source->held = true;
+  std::vector<std::string> values;
+  {
+    Cache short_lived{loops, config, telemetry};
+    short_lived.start();
+    boost::asio::co_spawn(loops.at(0), read_into(&short_lived, Context{}, source, &values),
+                          boost::asio::detached);
+    run(wait_until([&] { return source->loads == 1; }));
+  }
+  // Its frame goes with the loop, when the test ends.
+  EXPECT_TRUE(values.empty());
+}
+
 TEST_F(CacheTest, RunsWithoutRedisWhenThePasswordIsWrong) {
   RedisConfig wrong = config;
   wrong.password = Secret<>{std::string{"another"}};
