@@ -132,10 +132,10 @@ class Bench:
 
         def finished() -> dict | None:
             job = staff.http.get(answer.headers["location"]).json()
-            return job if job["state"] in ("completed", "failed") else None
+            return job if job["status"] in ("completed", "failed") else None
 
         job = eventually(finished, within=300, what="the import")
-        assert job["state"] == "completed", job
+        assert job["status"] == "completed", job
         self.rows["import"] = {"seconds": round(time.monotonic() - started, 2), "products": self.products}
         print(f"import of {self.products} products: {self.rows['import']['seconds']} s", flush=True)
         with psycopg.connect(self.stack.dsn("products", "postgres"), autocommit=True) as db:
