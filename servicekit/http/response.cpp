@@ -15,8 +15,10 @@ bool header_safe(std::string_view text) {
   return text.find_first_of(forbidden) == std::string_view::npos;
 }
 
-// "out_of_stock" → "Out of stock": one title per code, without a table to keep in step.
+// The contract's title; of a code that it does not know, the code in words.
 std::string title_of(std::string_view code) {
+  const std::string_view known = detail::contract_title(code);
+  if (!known.empty()) return std::string{known};
   std::string title{code};
   for (char& c : title) {
     if (c == '_') c = ' ';

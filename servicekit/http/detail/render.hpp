@@ -38,6 +38,9 @@ void append_head(std::string& out, const Response& response, const HeadFacts& fa
 /// A problem with `instance` and `trace_id` in its place, as the wire tells it.
 void complete_problem(Response& response, std::string_view path, std::string_view trace_id);
 
+/// The title that contracts/http/problems.d gives a code, "" when it has none.
+std::string_view contract_title(std::string_view code);
+
 /// A problem that has no ErrorKind of its own.
 Response make_problem(int status, std::string_view code, std::string_view detail, bool retryable,
                       const std::vector<FieldError>& fields = {});

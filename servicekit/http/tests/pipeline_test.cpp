@@ -182,7 +182,8 @@ TEST_F(PipelineTest, TellsTheFieldsOfAProblem) {
   EXPECT_EQ(status_of(response), 422);
   EXPECT_THAT(body_of(response),
               testing::StartsWith(
-                  R"({"type":"/docs/problems/invalid_body","title":"Invalid body","status":422,)"
+                  R"({"type":"/docs/problems/invalid_body","title":"The body does not have )"
+                  R"(the expected members","status":422,)"
                   R"("detail":"a \"quoted\" detail","code":"invalid_body",)"
                   R"("errors":[{"pointer":"/lines/0","code":"required","detail":"x"}],)"
                   R"("retryable":false,"instance":"/invalid","trace_id":")"));
