@@ -89,9 +89,15 @@ Task<int> compare_books(Tools& tools, bool repair) {
                                   return crypto::name_based_uuid({"provider-key", text});
                                 }};
   const Reconciliation::Options options{.repair = repair};
-  const auto report = co_await reconciliation.run(options);
+  auto report = co_await reconciliation.run(options);
   print(report);
-  co_return report.repaired == report.differences.size() ? exit_good : exit_different;
+  if (report.repaired > 0) {
+    // What a repair that was cut short had left behind is explained by the one that finished it.
+    const Reconciliation::Options look_again{};
+    report = co_await reconciliation.run(look_again);
+    print(report);
+  }
+  co_return report.differences.empty() ? exit_good : exit_different;
 }
 
 Task<int> settle(Tools& tools, RefundId id, std::string note) {

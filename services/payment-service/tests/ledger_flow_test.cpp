@@ -109,6 +109,27 @@ TEST_F(PaymentFlowTest, ReconcileFindsACaptureThatNobodyOrderedAndRepairsIt) {
   EXPECT_EQ(reconcile(true).repaired, 0U);
 }
 
+TEST_F(PaymentFlowTest, ARepairThatWasCutShortIsFinishedByTheNext) {
+  const Charge planted{.attempt = {crypto::new_uuid()},
+                       .payment = {crypto::new_uuid()},
+                       .order = new_order(),
+                       .customer = {},
+                       .amount = Money{777, currencies::eur},
+                       .token = "tok_ok",
+                       .traceparent = ""};
+  run(replica_.provider.charge(soon(), planted));
+  const auto found = reconcile();
+  ASSERT_EQ(found.differences.size(), 1U);
+  // The refund was made and the process died before it was booked.
+  const RefundId key{crypto::name_based_uuid({"provider-key", "repair " + planted.attempt.str()})};
+  ASSERT_TRUE(run(replica_.provider.refund_unexplained(soon(), found.differences[0].line, key)));
+  EXPECT_EQ(reconcile().differences.size(), 2U);
+
+  reconcile(true);
+  expect_books_agree();
+  EXPECT_EQ(cash(), 0);
+}
+
 TEST_F(PaymentFlowTest, ReconcileFindsABookingThatTheProviderDoesNotKnow) {
   sql("INSERT INTO ledger_entries (transaction_id, line, account, amount_minor, currency, kind) "
       "VALUES ('00000000-0000-7000-8000-000000000001', 1, 'provider_cash', 5, 'EUR', 'capture'), "
