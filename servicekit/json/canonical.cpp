@@ -2,9 +2,8 @@
 #include <charconv>
 #include <cmath>
 
-#include <yyjson.h>
-
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/yyjson_value.hpp"
 
 namespace stoa::json {
 namespace {
@@ -84,7 +83,7 @@ bool append_array(std::string& out, const yyjson_val* array) {
 
 // Recursion is bounded by the nesting that Document::parse() lets pass.
 bool append(std::string& out, const yyjson_val* value) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = detail::for_yyjson(value);
   if (yyjson_is_obj(mutable_value)) return append_object(out, value);
   if (yyjson_is_arr(mutable_value)) return append_array(out, value);
   if (yyjson_is_str(mutable_value)) {

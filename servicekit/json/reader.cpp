@@ -5,9 +5,8 @@
 #include <format>
 #include <unordered_set>
 
-#include <yyjson.h>
-
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/yyjson_value.hpp"
 
 namespace stoa::json::detail {
 namespace {
@@ -18,7 +17,7 @@ constexpr std::size_t pairwise_max = 16;
 constexpr double exact_max = 9'007'199'254'740'991.0;
 
 std::string_view text_in(const yyjson_val* value) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   return {unsafe_yyjson_get_str(mutable_value), unsafe_yyjson_get_len(mutable_value)};
 }
 
@@ -26,7 +25,7 @@ bool has_nul(std::string_view text) { return text.contains('\0'); }
 
 bool few_have_duplicate(const yyjson_val* object, std::size_t count) {
   std::array<std::string_view, pairwise_max> seen;
-  const yyjson_val* key = unsafe_yyjson_get_first(const_cast<yyjson_val*>(object));
+  const yyjson_val* key = unsafe_yyjson_get_first(for_yyjson(object));
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view name = text_in(key);
     if (std::find(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(i), name) !=
@@ -42,7 +41,7 @@ bool few_have_duplicate(const yyjson_val* object, std::size_t count) {
 bool many_have_duplicate(const yyjson_val* object, std::size_t count) {
   std::unordered_set<std::string_view> seen;
   seen.reserve(count);
-  const yyjson_val* key = unsafe_yyjson_get_first(const_cast<yyjson_val*>(object));
+  const yyjson_val* key = unsafe_yyjson_get_first(for_yyjson(object));
   for (std::size_t i = 0; i < count; ++i) {
     if (!seen.insert(text_in(key)).second) return true;
     key = Reader::next(Reader::value_of(key));
@@ -52,7 +51,7 @@ bool many_have_duplicate(const yyjson_val* object, std::size_t count) {
 
 // What yyjson lets pass and we do not. Returns why, or nothing. Recursion ends at nesting_max.
 std::optional<std::string_view> objection(const yyjson_val* value, std::size_t depth) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   if (yyjson_is_str(mutable_value)) {
     if (has_nul(text_in(value))) return "a string holds NUL";
     return std::nullopt;
@@ -113,8 +112,9 @@ Result<Document> Document::parse(std::string_view text) {
   Document parsed;
   // Without YYJSON_READ_INSITU the text is not written to. Numbers beyond 64 bits stay text, so
   // that they are told as out of range and not rounded.
-  parsed.document_.reset(yyjson_read_opts(const_cast<char*>(text.data()), text.size(),
-                                          YYJSON_READ_BIGNUM_AS_RAW, nullptr, &error));
+  auto* bytes = const_cast<char*>(text.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  parsed.document_.reset(
+      yyjson_read_opts(bytes, text.size(), YYJSON_READ_BIGNUM_AS_RAW, nullptr, &error));
   if (parsed.document_ == nullptr) {
     return refuse(ErrorKind::malformed, "malformed_json",
                   std::format("{} at byte {}", error.msg, error.pos));
@@ -140,20 +140,20 @@ std::optional<Error> Reader::error() && {
 }
 
 void Reader::read(const yyjson_val* value, const Path& path, bool& out) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   if (!yyjson_is_bool(mutable_value)) return fail(path, "wrong_type", "expected true or false");
   out = unsafe_yyjson_get_bool(mutable_value);
 }
 
 void Reader::read(const yyjson_val* value, const Path& path, double& out) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   if (yyjson_is_raw(mutable_value)) return fail(path, "out_of_range", "too large a number");
   if (!yyjson_is_num(mutable_value)) return fail(path, "wrong_type", "expected a number");
   out = unsafe_yyjson_get_num(mutable_value);
 }
 
 void Reader::read(const yyjson_val* value, const Path& path, std::string& out) {
-  if (!yyjson_is_str(const_cast<yyjson_val*>(value))) {
+  if (!yyjson_is_str(for_yyjson(value))) {
     return fail(path, "wrong_type", "expected a string");
   }
   out.assign(text_in(value));
@@ -161,7 +161,7 @@ void Reader::read(const yyjson_val* value, const Path& path, std::string& out) {
 
 void Reader::read(const yyjson_val* value, const Path& path, Raw& out) {
   std::size_t length = 0;
-  char* text = yyjson_val_write(const_cast<yyjson_val*>(value), YYJSON_WRITE_NOFLAG, &length);
+  char* text = yyjson_val_write(for_yyjson(value), YYJSON_WRITE_NOFLAG, &length);
   if (text == nullptr) return fail(path, "wrong_type", "expected a value that can be written");
   out.text.assign(text, length);
   std::free(text);  // NOLINT(cppcoreguidelines-no-malloc): yyjson's own allocator
@@ -169,7 +169,7 @@ void Reader::read(const yyjson_val* value, const Path& path, Raw& out) {
 
 std::int64_t Reader::read_signed(const yyjson_val* value, const Path& path, std::int64_t min,
                                  std::int64_t max) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   const auto out_of_range = [&] {
     fail(path, "out_of_range", std::format("expected {} to {}", min, max));
     return std::int64_t{0};
@@ -199,7 +199,7 @@ std::int64_t Reader::read_signed(const yyjson_val* value, const Path& path, std:
 }
 
 std::uint64_t Reader::read_unsigned(const yyjson_val* value, const Path& path, std::uint64_t max) {
-  auto* mutable_value = const_cast<yyjson_val*>(value);
+  auto* mutable_value = for_yyjson(value);
   if (yyjson_is_uint(mutable_value) && unsafe_yyjson_get_uint(mutable_value) <= max) {
     return unsafe_yyjson_get_uint(mutable_value);
   }
@@ -210,7 +210,7 @@ std::uint64_t Reader::read_unsigned(const yyjson_val* value, const Path& path, s
 
 bool Reader::match(const yyjson_val* value, const Path& path,
                    std::span<const std::string_view> names, std::span<const yyjson_val*> found) {
-  auto* object = const_cast<yyjson_val*>(value);
+  auto* object = for_yyjson(value);
   if (!yyjson_is_obj(object)) {
     fail(path, "wrong_type", "expected an object");
     return false;
@@ -245,7 +245,7 @@ bool Reader::match(const yyjson_val* value, const Path& path,
 void Reader::missing(const Path& path) { fail(path, "required", "this member is required"); }
 
 Reader::Children Reader::elements(const yyjson_val* value, const Path& path) {
-  auto* array = const_cast<yyjson_val*>(value);
+  auto* array = for_yyjson(value);
   if (!yyjson_is_arr(array)) {
     fail(path, "wrong_type", "expected an array");
     return {};
@@ -255,7 +255,7 @@ Reader::Children Reader::elements(const yyjson_val* value, const Path& path) {
 }
 
 Reader::Children Reader::keys(const yyjson_val* value, const Path& path) {
-  auto* object = const_cast<yyjson_val*>(value);
+  auto* object = for_yyjson(value);
   if (!yyjson_is_obj(object)) {
     fail(path, "wrong_type", "expected an object");
     return {};
@@ -265,7 +265,7 @@ Reader::Children Reader::keys(const yyjson_val* value, const Path& path) {
 }
 
 const yyjson_val* Reader::next(const yyjson_val* value) {
-  return unsafe_yyjson_get_next(const_cast<yyjson_val*>(value));
+  return unsafe_yyjson_get_next(for_yyjson(value));
 }
 
 // In yyjson's flat layout the value of a member stands behind its key.
@@ -273,8 +273,6 @@ const yyjson_val* Reader::value_of(const yyjson_val* key) { return key + 1; }
 
 std::string_view Reader::text_of(const yyjson_val* key) { return text_in(key); }
 
-bool Reader::is_null(const yyjson_val* value) {
-  return yyjson_is_null(const_cast<yyjson_val*>(value));
-}
+bool Reader::is_null(const yyjson_val* value) { return yyjson_is_null(for_yyjson(value)); }
 
 }  // namespace stoa::json::detail

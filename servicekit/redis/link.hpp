@@ -16,7 +16,7 @@
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace boost::redis {
-class connection;
+class connection;  // NOLINT(readability-identifier-naming): theirs
 }
 
 // Private to this folder.

@@ -15,6 +15,7 @@ constexpr std::chrono::milliseconds read_timeout{2'000};
 
 std::vector<Instant> dates_of(const StoredSigningKeys& stored) {
   std::vector<Instant> dates;
+  dates.reserve(stored.keys.size());
   for (const auto& key : stored.keys) dates.push_back(key.signs_from);
   return dates;
 }

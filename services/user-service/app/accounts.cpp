@@ -33,8 +33,8 @@ Task<Result<SignedIn>> Accounts::register_user(Context context, Registration wan
     co_return refuse(ErrorKind::conflict, "email_taken", "there is an account with this address",
                      {{.pointer = "/email", .code = "email_taken", .detail = "choose another"}});
   }
-  Grant grant{.user = user.id, .session = session, .role = user.role};
-  auto access_token = co_await credentials_.access_token(context, std::move(grant));
+  const Grant grant{.user = user.id, .session = session, .role = user.role};
+  auto access_token = co_await credentials_.access_token(context, grant);
   co_return SignedIn{
       .user = user, .access_token = std::move(access_token), .refresh_token = refresh_token};
 }

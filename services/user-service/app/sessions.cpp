@@ -47,8 +47,8 @@ Task<Result<SignedIn>> Sessions::login(Context context, Login login) {
   const Secret<> refresh_token = credentials_.new_refresh_token();
   NewSession opened{.id = session, .token = credentials_.hash_of(refresh_token)};
   co_await store_.open_session(context, user.id, user.email, std::move(opened));
-  Grant grant{.user = user.id, .session = session, .role = user.role};
-  auto access_token = co_await credentials_.access_token(context, std::move(grant));
+  const Grant grant{.user = user.id, .session = session, .role = user.role};
+  auto access_token = co_await credentials_.access_token(context, grant);
   co_return SignedIn{
       .user = user, .access_token = std::move(access_token), .refresh_token = refresh_token};
 }
@@ -72,8 +72,9 @@ Task<Result<SignedIn>> Sessions::refresh(Context context, Secret<> refresh_token
       co_await store_.end_session(context, presented->id, EndReason::token_reused);
       co_return invalid_refresh_token();
   }
-  Grant grant{.user = presented->user.id, .session = presented->id, .role = presented->user.role};
-  auto access_token = co_await credentials_.access_token(context, std::move(grant));
+  const Grant grant{
+      .user = presented->user.id, .session = presented->id, .role = presented->user.role};
+  auto access_token = co_await credentials_.access_token(context, grant);
   co_return SignedIn{
       .user = presented->user, .access_token = std::move(access_token), .refresh_token = successor};
 }
