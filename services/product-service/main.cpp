@@ -63,6 +63,37 @@ Task<> purge(Context context, postgres::Database* database, Imports* imports) {
   co_await imports->discard_stale(context);
 }
 
+void schedule(runtime::Process& process, postgres::Database& database, Reservations& reservations,
+              Imports& imports) {
+  telemetry::Telemetry& telemetry = process.telemetry();
+  const auto imported = telemetry.counter("stoa_imported_products_total",
+                                          "Products of imports that were stored or refused");
+  process.every("reservation sweep", sweep_period, [&](Context context) {
+    return sweep(std::move(context), &reservations, &telemetry);
+  });
+  process.every("imports", import_period, [&, imported](Context context) {
+    return work_on_imports(std::move(context), &imports, &telemetry, imported);
+  });
+  process.every("purge", purge_period,
+                [&](Context context) { return purge(std::move(context), &database, &imports); });
+}
+
+std::unique_ptr<redis::Cache> start_cache(const Config& config, Loops& loops,
+                                          telemetry::Telemetry& telemetry) {
+  if (!config.redis) return nullptr;
+  auto cache = std::make_unique<redis::Cache>(loops, *config.redis, telemetry);
+  cache->start();
+  return cache;
+}
+
+postgres::DatabaseConfig database_config(const Config& config) {
+  return {.dsn = config.database_dsn, .application_name = std::string{service_name}};
+}
+
+auth::VerifierConfig verifier_config(const Config& config) {
+  return {.service = std::string{service_name}, .service_jwks_path = config.service_jwks_path};
+}
+
 int serve() {
   runtime::Environment environment;
   const Config config = Config::read(environment);
@@ -70,26 +101,14 @@ int serve() {
   auto& loops = process.loops();
   auto& telemetry = process.telemetry();
 
-  postgres::Database database{
-      loops,
-      {.dsn = config.database_dsn, .application_name = std::string{service_name}},
-      telemetry};
+  postgres::Database database{loops, database_config(config), telemetry};
   database.start();
-  std::unique_ptr<redis::Cache> cache;
-  if (config.redis) {
-    cache = std::make_unique<redis::Cache>(loops, *config.redis, telemetry);
-    cache->start();
-  }
+  const std::unique_ptr<redis::Cache> cache = start_cache(config, loops, telemetry);
   auth::ServiceTokens tokens{std::string{service_name}, config.service_key};
   http::Client users{loops, {.name = "user-service", .addresses = config.user_service}, telemetry};
   http::Client orders_client{
       loops, {.name = "order-service", .addresses = config.order_service}, telemetry};
-  auth::Verifier verifier{
-      loops,
-      {.service = std::string{service_name}, .service_jwks_path = config.service_jwks_path},
-      users,
-      tokens,
-      telemetry};
+  auth::Verifier verifier{loops, verifier_config(config), users, tokens, telemetry};
   verifier.start();
   messaging::OutboxRelay relay{
       config.broker, {.service = std::string{service_name}, .dsn = config.database_dsn}, telemetry};
@@ -131,16 +150,7 @@ int serve() {
   consumer.start();
   process.on_stop("order-settled consumer", [&consumer] { return consumer.stop(); });
 
-  const auto imported = telemetry.counter("stoa_imported_products_total",
-                                          "Products of imports that were stored or refused");
-  process.every("reservation sweep", sweep_period, [&](Context context) {
-    return sweep(std::move(context), &reservations, &telemetry);
-  });
-  process.every("imports", import_period, [&, imported](Context context) {
-    return work_on_imports(std::move(context), &imports, &telemetry, imported);
-  });
-  process.every("purge", purge_period,
-                [&](Context context) { return purge(std::move(context), &database, &imports); });
+  schedule(process, database, reservations, imports);
 
   const Cursors cursors{config.cursor_key};
   CatalogueApi catalogue_api{catalogue, cached, cursors, config.default_currency};
@@ -148,10 +158,8 @@ int serve() {
   ImportApi import_api{imports};
   ReservationApi reservation_api{reservations, telemetry};
   http::Router router;
-  catalogue_api.mount(router);
-  stock_api.mount(router);
-  import_api.mount(router);
-  reservation_api.mount(router);
+  const auto mount = [&router](auto&... apis) { (apis.mount(router), ...); };
+  mount(catalogue_api, stock_api, import_api, reservation_api);
   return process.serve(std::move(router), &verifier);
 }
 

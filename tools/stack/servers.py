@@ -1,5 +1,6 @@
 """The three servers behind the services, private to one stack."""
 import contextlib
+import http.client
 import pathlib
 import shutil
 import signal
@@ -15,6 +16,18 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
 class ServerError(Exception):
     pass
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a GET on the loopback is answered with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def wait_until(ready: Callable[[], bool], process: Process, timeout: float, every: float = 0.005) -> None:

@@ -3,7 +3,6 @@ import atexit
 import concurrent.futures
 import dataclasses
 import fcntl
-import http.client
 import os
 import pathlib
 import shutil
@@ -18,7 +17,7 @@ from .folders import FOLDER_PREFIX, disk_folder, memory_folder, sweep
 from .ports import Ports
 from .process import Process, own, run
 from .profiles import PROFILES
-from .servers import CHECKOUT, Postgres, Redis, RabbitMq, ServerError, wait_until
+from .servers import CHECKOUT, Postgres, Redis, RabbitMq, ServerError, answers, wait_until
 from .services import SERVICES, SERVICES_WITH_DATABASE, TOOLS, Settings
 
 READY_SECONDS = 30
@@ -370,7 +369,7 @@ class Stack:
         admin_port = self._ports.take()
         part = Part(name, replica, process, lambda: None, process.stop, lambda: True, port, admin_port)
         part.start = lambda: self._start_program(part, {})
-        part.ready = lambda: _answers(admin_port, "/readyz")
+        part.ready = lambda: answers(admin_port, "/readyz")
         self.parts[name, replica] = part
         return part
 
@@ -389,14 +388,3 @@ class Stack:
             own(data)
             settings = self._settings.tool(part.name, part.port, part.admin_port or 0, data) | dict(self._environment.get(part.name, {}))
         part.process.start([self._binary(part.name)], settings | dict(extra))
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
