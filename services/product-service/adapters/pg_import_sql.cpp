@@ -205,13 +205,12 @@ Query find_by_handles(const std::vector<std::string>& handles) {
           .params = {postgres::array(handles)}};
 }
 
-Query lock_stock(const std::vector<Uuid>& variants) {
-  return {.name = "stock.lock",
-          .read_only = false,
+Query find_stock(const std::vector<Uuid>& variants) {
+  return {.name = "stock.find",
+          .read_only = true,
           .sql =
               "SELECT variant_id, on_hand, reserved FROM stock"
-              " WHERE variant_id = ANY($1::uuid[]) AND warehouse = 'main'"
-              " ORDER BY variant_id FOR UPDATE",
+              " WHERE variant_id = ANY($1::uuid[]) AND warehouse = 'main'",
           .params = {postgres::array(variants)}};
 }
 

@@ -34,8 +34,8 @@ postgres::Query renew_lease(ImportId id, Uuid worker);
 postgres::Query end_lease(ImportId id, Uuid worker);
 /// Rows with the columns of a product, its description, on_hand and reserved.
 postgres::Query find_by_handles(const std::vector<std::string>& handles);
-/// Rows: variant_id, on_hand, reserved; locked in the order of their ids.
-postgres::Query lock_stock(const std::vector<Uuid>& variants);
+/// Rows: variant_id, on_hand, reserved.
+postgres::Query find_stock(const std::vector<Uuid>& variants);
 
 struct StepCounts {
   std::int64_t rows = 0;

@@ -10,6 +10,7 @@
 #include "services/product-service/adapters/pg_import_sql.hpp"
 #include "services/product-service/adapters/pg_product_rows.hpp"
 #include "services/product-service/adapters/pg_product_writes.hpp"
+#include "services/product-service/adapters/pg_reservation_sql.hpp"
 
 namespace stoa::product {
 namespace {
@@ -207,9 +208,13 @@ Task<StepResult> PgImportStore::store(Context context, ImportStep step) {
 
   co_await transaction.run(lock_catalogue());
   ShopBefore before;
-  read_before(co_await transaction.run(find_by_handles(handles_of(step))), before);
+  const auto known = co_await transaction.run(find_by_handles(handles_of(step)));
+  read_before(known, before);
   if (rules.set_stock) {
-    read_stock(co_await transaction.run(lock_stock(variants_of(before))), before);
+    const std::vector<Uuid> variants = variants_of(before);
+    co_await transaction.run(lock_stock(variants));
+    const auto levels = co_await transaction.run(find_stock(variants));
+    read_stock(levels, before);
   }
   const auto owners = co_await transaction.run(find_sku_owners(skus_of(step)));
   for (const postgres::Row row : owners) {

@@ -228,7 +228,7 @@ Query insert_stock(const std::vector<const PlannedProduct*>& products, const Sto
   };
 }
 
-/// The rows were locked, in the order of their ids, when the changes were planned.
+/// The variants were locked when the changes were planned.
 Query change_stock(const std::vector<const PlannedProduct*>& products, const StockOrigin& origin) {
   std::vector<Uuid> variants;
   std::vector<std::int64_t> deltas;

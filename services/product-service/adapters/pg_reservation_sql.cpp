@@ -25,15 +25,11 @@ constexpr std::string_view stock_effect = R"sql(
   ), total AS (
     SELECT variant_id, sum(reserved)::bigint AS reserved, sum(on_hand)::bigint AS on_hand
     FROM change GROUP BY variant_id
-  ), held AS MATERIALIZED (
-    SELECT s.variant_id, t.reserved, t.on_hand
-    FROM total t JOIN stock s ON s.variant_id = t.variant_id AND s.warehouse = 'main'
-    ORDER BY s.variant_id FOR UPDATE OF s
   ), changed AS (
-    UPDATE stock s SET reserved = s.reserved + h.reserved, on_hand = s.on_hand + h.on_hand,
+    UPDATE stock s SET reserved = s.reserved + t.reserved, on_hand = s.on_hand + t.on_hand,
                        version = s.version + 1
-    FROM held h WHERE s.variant_id = h.variant_id AND s.warehouse = 'main'
-    RETURNING s.variant_id, s.on_hand - s.reserved AS available, h.on_hand - h.reserved AS gained
+    FROM total t WHERE s.variant_id = t.variant_id AND s.warehouse = 'main'
+    RETURNING s.variant_id, s.on_hand - s.reserved AS available, t.on_hand - t.reserved AS gained
   ), journal AS (
     INSERT INTO stock_movements (variant_id, delta, kind, reservation_id)
     SELECT variant_id, on_hand, CASE WHEN on_hand < 0 THEN 'sale' ELSE 'restock' END, reservation_id
@@ -64,6 +60,32 @@ Query lock_buyer(UserId buyer) {
           .params = {postgres::param(buyer.uuid)}};
 }
 
+Query lock_stock(const std::vector<Uuid>& variants) {
+  return {.name = "stock.lock",
+          .read_only = false,
+          .sql = R"sql(
+            SELECT pg_advisory_xact_lock(key)
+            FROM (SELECT DISTINCT hashtextextended(id::text, 1) AS key
+                  FROM unnest($1::uuid[]) AS w (id) ORDER BY key) AS ordered
+          )sql",
+          .params = {postgres::array(variants)}};
+}
+
+// The lines of a reservation never change, so that this finds its stock in any snapshot.
+Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations) {
+  std::vector<Uuid> ids;
+  for (const ReservationId id : reservations) ids.push_back(id.uuid);
+  return {.name = "stock.lock_of_reservations",
+          .read_only = false,
+          .sql = R"sql(
+            SELECT pg_advisory_xact_lock(key)
+            FROM (SELECT DISTINCT hashtextextended(l.id::text, 1) AS key
+                  FROM reservations r, unnest(r.variant_ids) AS l (id)
+                  WHERE r.id = ANY($1::uuid[]) ORDER BY key) AS ordered
+          )sql",
+          .params = {postgres::array(ids)}};
+}
+
 Query reserve_stock(const ReserveStock& command, std::int64_t deadline_seconds,
                     const std::vector<Uuid>& event_ids,
                     const std::optional<std::string>& traceparent) {
@@ -90,20 +112,18 @@ Query reserve_stock(const ReserveStock& command, std::int64_t deadline_seconds,
           SELECT EXISTS (SELECT FROM reservations WHERE id = $5::uuid) AS known,
                  (SELECT count(*) FROM reservations
                   WHERE buyer = $6::uuid AND state = 'active') AS open_count
-        ), held AS MATERIALIZED (
+        ), there AS (
           SELECT s.variant_id, s.on_hand - s.reserved AS available, n.quantity
           FROM needed n JOIN stock s ON s.variant_id = n.variant_id AND s.warehouse = 'main'
-          WHERE NOT (SELECT known FROM before)
-          ORDER BY s.variant_id FOR UPDATE OF s
         ), line AS (
           SELECT w.position, w.variant_id, w.quantity, v.product_id, v.sku,
                  p.name || CASE v.title WHEN '' THEN '' ELSE ' - ' || v.title END AS name,
-                 a.amount_minor, h.available, coalesce(h.available >= h.quantity, false) AS covered
+                 a.amount_minor, t.available, coalesce(t.available >= t.quantity, false) AS covered
           FROM wanted w
           LEFT JOIN variants v ON v.id = w.variant_id
           LEFT JOIN products p ON p.id = v.product_id AND p.status = 'active'
           LEFT JOIN prices a ON a.variant_id = w.variant_id AND a.currency = $7
-          LEFT JOIN held h ON h.variant_id = w.variant_id
+          LEFT JOIN there t ON t.variant_id = w.variant_id
         ), made AS (
           INSERT INTO reservations (id, origin, buyer, currency, state, variant_ids, product_ids,
                                     skus, names, quantities, amounts_minor, expires_at, check_at)
@@ -162,10 +182,9 @@ Query find_reservation(ReservationId id) {
 Query settle_reservation(ReservationId id, Settlement settlement) {
   static const std::string sql = std::format(
       R"sql(
-        WITH open AS MATERIALIZED (
+        WITH open AS (
           SELECT id, state AS was FROM reservations
           WHERE id = $1::uuid AND (state = 'active' OR (state = 'committed' AND $2 = 'end'))
-          FOR UPDATE
         ), moved AS (
           UPDATE reservations r
           SET state = CASE WHEN o.was = 'committed' THEN 'restocked'
@@ -208,11 +227,10 @@ Query settle_events(const std::vector<SettledOrder>& orders, std::string_view co
         ), wanted AS (
           SELECT e.reservation_id, bool_or(e.settlement = 'end') AS ends
           FROM event e JOIN claimed USING (event_id) GROUP BY e.reservation_id
-        ), open AS MATERIALIZED (
+        ), open AS (
           SELECT r.id, r.state AS was, w.ends
           FROM wanted w JOIN reservations r ON r.id = w.reservation_id
           WHERE r.state = 'active' OR (r.state = 'committed' AND w.ends)
-          ORDER BY r.id FOR UPDATE OF r
         ), moved AS (
           UPDATE reservations r
           SET state = CASE WHEN o.was = 'committed' THEN 'restocked'

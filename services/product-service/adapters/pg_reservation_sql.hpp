@@ -7,13 +7,21 @@
 
 #include "services/product-service/app/ports.hpp"
 
-// The statements that move stock for orders. Each locks reservations before stock, and both in the
-// order of their ids.
+// The statements that move stock for orders. Each effect is one statement, and before it, in the
+// same round trip and transaction, stands one that takes the locks of its variants, always in the
+// same order. Apart from the effect, and on the variants instead of their rows: a statement that
+// waits for a row goes on with the snapshot it had, and PostgreSQL would check the constraints of
+// `stock` on what the row was before the wait, and refuse what is right.
 namespace stoa::product {
 
 /// Reservations of one buyer take turns, so that their number is counted right and twins of one
 /// request do not meet. Sent before reserve_stock(), in the same transaction.
 postgres::Query lock_buyer(UserId buyer);
+
+/// Whoever changes rows of `stock` holds the locks of their variants until its transaction ends.
+postgres::Query lock_stock(const std::vector<Uuid>& variants);
+/// Two that settle the same reservation take turns here, too: its state is fresh behind this.
+postgres::Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations);
 
 /// All lines or none. One row a wanted line, in order: variant_id, product_id, sku, name, quantity,
 /// amount, available before, covered, expires_at (NULL: not made), known before, open reservations.

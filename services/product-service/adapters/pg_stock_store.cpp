@@ -18,6 +18,12 @@ using postgres::Query;
 constexpr std::string_view inbox_consumer = "product-service.order-settled";
 constexpr std::int64_t overdue_claimed_max = 50;
 
+std::vector<Uuid> variants_of(const std::vector<WantedLine>& lines) {
+  std::vector<Uuid> variants;
+  for (const WantedLine& line : lines) variants.push_back(line.variant.uuid);
+  return variants;
+}
+
 ReservedLine read_line(const postgres::Row& row, Currency currency) {
   return {.variant = VariantId{row.uuid(0)},
           .product = ProductId{row.uuid(1)},
@@ -58,18 +64,13 @@ StaleProducts read_stale(const postgres::Rows& rows) {
   return stale;
 }
 
-Query find_level(VariantId id, bool lock) {
-  constexpr std::string_view plain =
-      "SELECT s.on_hand, s.reserved, v.product_id FROM stock s JOIN variants v ON v.id = "
-      "s.variant_id"
-      " WHERE s.variant_id = $1::uuid AND s.warehouse = 'main'";
-  constexpr std::string_view locking =
-      "SELECT s.on_hand, s.reserved, v.product_id FROM stock s JOIN variants v ON v.id = "
-      "s.variant_id"
-      " WHERE s.variant_id = $1::uuid AND s.warehouse = 'main' FOR UPDATE OF s";
+Query find_level(VariantId id) {
   return {.name = "stock.level",
-          .read_only = !lock,
-          .sql = lock ? locking : plain,
+          .read_only = true,
+          .sql =
+              "SELECT s.on_hand, s.reserved, v.product_id"
+              " FROM stock s JOIN variants v ON v.id = s.variant_id"
+              " WHERE s.variant_id = $1::uuid AND s.warehouse = 'main'",
           .params = {postgres::param(id.uuid)}};
 }
 
@@ -85,7 +86,7 @@ Query write_adjustment(const AdjustStock& command, const std::optional<std::stri
         ), told AS (
           INSERT INTO outbox (id, type, subject, aggregate_version, data, traceparent)
           SELECT $5::uuid, $6, $7, version,
-                 jsonb_build_object('variant_id', $7, 'available', available), $9
+                 jsonb_build_object('variant_id', $7::text, 'available', available), $9
           FROM changed
           WHERE available <= $8::bigint AND available - $2::bigint > $8::bigint
         )
@@ -134,7 +135,7 @@ Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock comma
   std::vector<Uuid> event_ids;
   for (std::size_t i = 0; i < command.lines.size(); ++i) event_ids.push_back(next_uuid_());
   std::vector<Query> queries{
-      lock_buyer(command.buyer),
+      lock_buyer(command.buyer), lock_stock(variants_of(command.lines)),
       reserve_stock(command, clock_.deadline.count(), event_ids, traceparent_of(context))};
   runtime::crash_point("product.reserve.before_commit");
   const auto results = co_await database_.run_all(context, std::move(queries));
@@ -178,12 +179,15 @@ Task<StaleProducts> PgStockStore::settle(Context context, ReservationId id, Sett
 
 Task<SettledBatch> PgStockStore::settle_orders(Context context, std::vector<SettledOrder> orders) {
   runtime::crash_point("product.settle.before_commit");
-  const auto rows =
-      co_await database_.run(std::move(context), settle_events(orders, inbox_consumer));
+  std::vector<ReservationId> ids;
+  for (const SettledOrder& order : orders) ids.push_back(order.reservation);
+  std::vector<Query> queries{lock_stock_of_reservations(ids),
+                             settle_events(orders, inbox_consumer)};
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   runtime::crash_point("product.settle.after_commit");
 
   SettledBatch batch{.known = std::vector<bool>(orders.size(), true)};
-  for (const postgres::Row row : rows) {
+  for (const postgres::Row row : results.back()) {
     if (row.text(0) == "stale") {
       batch.stale.push_back(ProductId{row.uuid(1)});
       continue;
@@ -207,7 +211,7 @@ Task<std::vector<OverdueReservation>> PgStockStore::claim_overdue(Context contex
 }
 
 Task<std::optional<StockLevel>> PgStockStore::level(Context context, VariantId id) {
-  const auto rows = co_await database_.run(std::move(context), find_level(id, false));
+  const auto rows = co_await database_.run(std::move(context), find_level(id));
   if (rows.empty()) co_return std::nullopt;
   co_return StockLevel{
       .variant = id, .on_hand = rows.front().number(0), .reserved = rows.front().number(1)};
@@ -215,7 +219,8 @@ Task<std::optional<StockLevel>> PgStockStore::level(Context context, VariantId i
 
 Task<Result<Adjusted>> PgStockStore::adjust(Context context, AdjustStock command) {
   auto transaction = co_await database_.begin(context);
-  const auto rows = co_await transaction.run(find_level(command.variant, true));
+  co_await transaction.run(lock_stock(std::vector<Uuid>{command.variant.uuid}));
+  const auto rows = co_await transaction.run(find_level(command.variant));
   if (rows.empty()) co_return no_such_variant();
   const StockLevel before{.variant = command.variant,
                           .on_hand = rows.front().number(0),
@@ -240,7 +245,7 @@ Task<Result<MovementPage>> PgStockStore::movements(Context context, VariantId id
                                                    std::optional<std::int64_t> before,
                                                    std::int64_t limit) {
   const std::int64_t from = before.value_or(std::numeric_limits<std::int64_t>::max());
-  std::vector<Query> queries{find_level(id, false), find_movements(id, from, limit + 1)};
+  std::vector<Query> queries{find_level(id), find_movements(id, from, limit + 1)};
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   if (results[0].empty()) co_return no_such_variant();
 

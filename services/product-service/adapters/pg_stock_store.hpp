@@ -13,9 +13,8 @@ struct ReservationClock {
   std::chrono::seconds ask_again{10};  ///< while its order is not settled
 };
 
-/// Stock and reservations in PostgreSQL. Every effect is one statement that locks the stock it
-/// touches in the order of the variants' ids, so that no two of them can deadlock. `wake` is
-/// called after a commit that wrote an event.
+/// Stock and reservations in PostgreSQL. Every effect locks the stock it touches in the order of
+/// the variants' ids, so that no two of them can deadlock.
 class PgStockStore final : public StockStore {
  public:
   PgStockStore(postgres::Database& database, ReservationClock clock,

@@ -20,7 +20,8 @@ class Planner {
     if (imported_.refused()) return std::nullopt;
     const auto known = before_.products.find(imported_.handle);
     if (known == before_.products.end() && imported_.name.value_or("").empty()) {
-      refuse(imported_.line, "Title", "title_missing", "a new product needs a title");
+      refuse(imported_.line, imported_.columns.title, "title_missing",
+             "a new product needs a title");
       return std::nullopt;
     }
     known == before_.products.end() ? start_new() : start_from(known->second);
@@ -80,7 +81,8 @@ class Planner {
   void place(const ImportedVariant& imported) {
     const auto owner = before_.sku_owners.find(imported.sku);
     if (owner != before_.sku_owners.end() && owner->second != planned_.product.id) {
-      return refuse(imported.line, "SKU", "sku_taken", "another product has this SKU");
+      return refuse(imported.line, imported_.columns.sku, "sku_taken",
+                    "another product has this SKU");
     }
     Variant* variant = find(imported);
     const bool is_new = variant == nullptr;
@@ -91,7 +93,7 @@ class Planner {
       planned_.new_stock.push_back({variant->id, imported.quantity.value_or(0)});
     }
     if (!placed_.insert(variant->id).second) {
-      return refuse(imported.line, "SKU", "variant_repeated",
+      return refuse(imported.line, imported_.columns.sku, "variant_repeated",
                     "an earlier row has the same SKU or the same options");
     }
     lines_[variant->id] = imported.line;
@@ -115,7 +117,7 @@ class Planner {
     const std::int64_t delta = *imported.quantity - level->second.on_hand;
     if (delta == 0) return;
     if (*imported.quantity < level->second.reserved) {
-      return refuse(imported.line, "Inventory quantity", "stock_below_reserved",
+      return refuse(imported.line, imported_.columns.quantity, "stock_below_reserved",
                     std::format("{} are reserved by open orders", level->second.reserved));
     }
     planned_.stock_changes.push_back({variant.id, delta});

@@ -156,6 +156,12 @@ std::optional<ImportedProduct> ProductAssembler::finish() {
 
 std::optional<ImportedProduct> ProductAssembler::begin(std::string handle, std::int64_t line) {
   auto before = std::exchange(current_, ImportedProduct{.line = line, .handle = std::move(handle)});
+  const auto take_name = [this](Column column, std::string& name) {
+    if (columns_.has(column)) name = columns_.name(column);
+  };
+  take_name(Column::title, current_->columns.title);
+  take_name(Column::sku, current_->columns.sku);
+  take_name(Column::quantity, current_->columns.quantity);
   option_names_ = {};
   return before;
 }

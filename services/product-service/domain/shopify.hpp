@@ -84,6 +84,13 @@ struct ImportedVariant {
   std::optional<std::int64_t> quantity{};
 };
 
+/// How the file names the columns that a plan may complain about.
+struct ColumnNames {
+  std::string title{"Title"};
+  std::string sku{"SKU"};
+  std::string quantity{"Inventory quantity"};
+};
+
 /// One product of the file. Members are empty where the file has no such column.
 struct ImportedProduct {
   std::int64_t line = 0;
@@ -97,6 +104,7 @@ struct ImportedProduct {
   std::optional<Status> status{};
   std::vector<ImportedVariant> variants{};
   std::vector<RowProblem> problems{};
+  ColumnNames columns{};
   std::int64_t row_count = 0;
   CsvPosition end{};  ///< where the next product begins
 
