@@ -117,11 +117,12 @@ class Bench:
 
     def import_catalogue(self) -> None:
         csv = self.folder / "catalogue.csv"
-        subprocess.run(
-            [str(CHECKOUT / "tools/catalogue-generator/catalogue-generator"), "--products", str(self.products),
-             "--variants", str(self.products * 5 // 2), "--seed", "42", "--output", str(csv)],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        with csv.open("w") as file:
+            subprocess.run(
+                [str(CHECKOUT / "tools/catalogue-generator/catalogue-generator"), "--products", str(self.products),
+                 "--variants", str(self.products * 5 // 2), "--seed", "42"],
+                check=True, stdout=file,
+            )  # fmt: skip
         staff = self.shop.staff()
         started = time.monotonic()
         with csv.open("rb") as body:
