@@ -64,7 +64,7 @@ RawClient::RawClient(std::uint16_t port) : socket_{::socket(AF_INET, SOCK_STREAM
 
 RawClient::~RawClient() { ::close(socket_); }
 
-bool RawClient::send(std::string_view bytes) {
+bool RawClient::send(std::string_view bytes) const {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return false;
@@ -73,7 +73,7 @@ bool RawClient::send(std::string_view bytes) {
   return true;
 }
 
-void RawClient::finish_sending() { ::shutdown(socket_, SHUT_WR); }
+void RawClient::finish_sending() const { ::shutdown(socket_, SHUT_WR); }
 
 void RawClient::reset() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -130,7 +130,7 @@ std::string RawClient::read_response(bool has_body) {
   return response;
 }
 
-bool RawClient::closed() {
+bool RawClient::closed() const {
   std::array<char, read_size> bytes{};
   while (true) {
     const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);

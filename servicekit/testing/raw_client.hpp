@@ -20,9 +20,9 @@ class RawClient {
   ~RawClient();
 
   /// False when the server has closed before it took all.
-  bool send(std::string_view bytes);
+  bool send(std::string_view bytes) const;
   /// No more bytes come from us.
-  void finish_sending();
+  void finish_sending() const;
   /// Closes with a reset instead of an orderly end.
   void reset();
 
@@ -35,7 +35,7 @@ class RawClient {
   /// Reads and forgets everything until the server closes: how many bytes that were.
   std::size_t discard_all();
   /// Whether the server closes within `patience`, whatever it sends before.
-  bool closed();
+  bool closed() const;
 
  private:
   bool fill();

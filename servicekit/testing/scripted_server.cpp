@@ -55,7 +55,7 @@ void ScriptedConnection::reset() const {
   ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-void ScriptedConnection::await_close() {
+void ScriptedConnection::await_close() const {
   std::array<char, read_size> bytes{};
   while (::recv(socket_, bytes.data(), bytes.size(), 0) > 0) {
   }
@@ -94,7 +94,7 @@ void ScriptedServer::accept_all() {
       // A second descriptor keeps the connection alive, so close() alone would not end it.
       if (how.l_onoff != 0) {
         const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
-        ::connect(socket, &nobody, sizeof nobody);
+        [[maybe_unused]] const int ended = ::connect(socket, &nobody, sizeof nobody);
       } else {
         ::shutdown(duplicate, SHUT_RDWR);
       }

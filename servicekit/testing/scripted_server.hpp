@@ -20,7 +20,7 @@ class ScriptedConnection {
   /// Ends with a reset instead of an orderly close.
   void reset() const;
   /// Blocks until the peer closes.
-  void await_close();
+  void await_close() const;
 
  private:
   int socket_;

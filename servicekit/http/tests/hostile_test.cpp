@@ -28,7 +28,7 @@ struct Shape {
   int status;  ///< 0: the connection is closed without an answer
 };
 
-void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.name; }
 
 std::string get_with(std::string_view headers) {
   return "GET /hello HTTP/1.1\r\nhost: t\r\n" + std::string{headers} + "\r\n";
