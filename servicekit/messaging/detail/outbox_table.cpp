@@ -221,7 +221,7 @@ void OutboxTable::flush(std::chrono::steady_clock::time_point deadline) {
   }
 }
 
-void OutboxTable::await(short events, std::chrono::steady_clock::time_point deadline) {
+void OutboxTable::await(short events, std::chrono::steady_clock::time_point deadline) const {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       deadline - std::chrono::steady_clock::now());
   if (left.count() <= 0) throw OutboxUnavailable{"outbox: the database does not answer"};

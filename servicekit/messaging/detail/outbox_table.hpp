@@ -85,7 +85,7 @@ class OutboxTable {
   void prepare(const char* name, const char* sql);
   Answer finish(const char* doing);
   void flush(std::chrono::steady_clock::time_point deadline);
-  void await(short events, std::chrono::steady_clock::time_point deadline);
+  void await(short events, std::chrono::steady_clock::time_point deadline) const;
   [[noreturn]] void fail(const std::string& doing);
 
   std::unique_ptr<pg_conn, Finish> connection_;

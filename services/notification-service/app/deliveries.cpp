@@ -95,7 +95,7 @@ Task<std::optional<MailOutcome>> Deliveries::attempt(Context context, Delivery d
 
 // The mail is out: should its row not say so, it is mailed again. So this tries for longer than a
 // database needs to come back; nobody can claim the row meanwhile.
-Task<> Deliveries::keep_trying(std::function<Task<>(Context)> write) {
+Task<> Deliveries::keep_trying(std::function<Task<>(Context)> write) const {
   const auto end = Clock::now() + limits_.record_timeout;
   for (;;) {
     auto writing = write(Context{}.within(store_timeout));

@@ -58,7 +58,7 @@ class Deliveries {
   Task<std::optional<MailOutcome>> attempt(Context context, Delivery delivery);
   Task<> record(Delivery delivery, std::optional<MailOutcome> outcome);
   Task<> record_unreachable(Delivery delivery);
-  Task<> keep_trying(std::function<Task<>(Context)> write);
+  Task<> keep_trying(std::function<Task<>(Context)> write) const;
   Task<> record_outcome(Context context, Delivery delivery, std::optional<MailOutcome> outcome);
   void pause();
 
