@@ -27,7 +27,7 @@ class Planner {
     known == before_.products.end() ? start_new() : start_from(known->second);
     overlay();
     for (const ImportedVariant& variant : imported_.variants) place(variant);
-    check_all();
+    if (!imported_.refused()) check_all();
     if (imported_.refused()) return std::nullopt;
     settle_kind(known == before_.products.end() ? nullptr : &known->second);
     remember();
