@@ -138,7 +138,8 @@ struct Database::Impl {
     return std::min(context.deadline, Clock::now() + config.statement_timeout);
   }
 
-  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries, bool shares_sync);
+  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries,
+                                  bool shares_sync) const;
 
   Loops& loops;
   DatabaseConfig config;
@@ -147,7 +148,7 @@ struct Database::Impl {
 };
 
 Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Query> queries,
-                                                bool shares_sync) {
+                                                bool shares_sync) const {
   for (const Query& query : queries) refuse_nul(query);
   if (context.expired()) throw Unavailable{"PostgreSQL: the deadline passed"};
   const auto pool = local();
