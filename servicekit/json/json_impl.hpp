@@ -18,8 +18,8 @@
 #include <boost/pfr/core.hpp>
 #include <boost/pfr/core_name.hpp>
 
-struct yyjson_doc;
-struct yyjson_val;
+struct yyjson_doc;  // NOLINT(readability-identifier-naming): theirs
+struct yyjson_val;  // NOLINT(readability-identifier-naming): theirs
 
 namespace stoa::json::detail {
 
