@@ -11,8 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/crc.hpp>
@@ -86,7 +85,8 @@ Journal::Journal(boost::asio::io_context& loop, const std::filesystem::path& pat
     : loop_{loop},
       file_{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)},
       appended_{lines_replayed},
-      durable_{lines_replayed} {
+      durable_{lines_replayed},
+      synced_{loop, Timer::time_point::max()} {
   if (file_ < 0) throw std::system_error{errno, std::system_category(), path.string()};
   writer_ = std::thread{[this] { write_loop(); }};
 }
@@ -117,10 +117,8 @@ std::uint64_t Journal::append(std::string_view text) {
 }
 
 Task<> Journal::durable(std::uint64_t line) {
-  if (line <= durable_) co_return;
-  const boost::asio::use_awaitable_t<Executor> token;
-  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<Executor>, void()>(
-      [this, line](auto resume) { waiters_.push_back({line, Resume{std::move(resume)}}); }, token);
+  const auto wait = boost::asio::as_tuple(boost::asio::use_awaitable_t<Executor>{});
+  while (line > durable_) co_await synced_.async_wait(wait);
 }
 
 void Journal::write_loop() {
@@ -143,16 +141,7 @@ void Journal::write_loop() {
 
 void Journal::on_durable(std::uint64_t line) {
   durable_ = line;
-  // A replay of an old key may wait behind a younger line: look at all, keep those still waiting.
-  std::deque<Waiter> waiting;
-  waiting.swap(waiters_);
-  for (Waiter& waiter : waiting) {
-    if (waiter.line <= durable_) {
-      boost::asio::post(loop_, std::move(waiter.resume));
-    } else {
-      waiters_.push_back(std::move(waiter));
-    }
-  }
+  synced_.cancel();
 }
 
 }  // namespace stoa::simulator

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <thread>
 
-#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "servicekit/async/task.hpp"
@@ -43,11 +43,8 @@ class Journal {
   Task<> durable(std::uint64_t line);
 
  private:
-  using Resume = boost::asio::any_completion_handler<void()>;
-  struct Waiter {
-    std::uint64_t line;
-    Resume resume;
-  };
+  using Timer = boost::asio::basic_waitable_timer<
+      std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
   void write_loop();
   void on_durable(std::uint64_t line);
@@ -56,7 +53,7 @@ class Journal {
   int file_;
   std::uint64_t appended_;
   std::uint64_t durable_;
-  std::deque<Waiter> waiters_;  // in the order of their lines, nearly: each waits for its own
+  Timer synced_;  // never expires; cancelled after each sync, which wakes all who wait
 
   std::mutex mutex_;
   std::condition_variable gathered_;
