@@ -71,7 +71,11 @@ std::uint16_t bind_any(const Socket& socket) {
 
 pid_t launch(const std::vector<std::string>& command, const std::filesystem::path& log) {
   std::vector<char*> arguments;
-  for (const std::string& part : command) arguments.push_back(const_cast<char*>(part.c_str()));
+  for (const std::string& part : command) {
+    // execv() takes them without const and writes to none.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+    arguments.push_back(const_cast<char*>(part.c_str()));
+  }
   arguments.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
@@ -219,7 +223,7 @@ void PrivateRabbitmq::stop() {
   broker_ = -1;
 }
 
-void PrivateRabbitmq::freeze() { ::kill(-broker_, SIGSTOP); }
-void PrivateRabbitmq::thaw() { ::kill(-broker_, SIGCONT); }
+void PrivateRabbitmq::freeze() const { ::kill(-broker_, SIGSTOP); }
+void PrivateRabbitmq::thaw() const { ::kill(-broker_, SIGCONT); }
 
 }  // namespace stoa::testing_support

@@ -36,11 +36,11 @@ class PrivateRabbitmq {
   /// Of a service, or of "operator", who may do everything.
   static Secret<> password(std::string_view user);
 
-  void start();   ///< after kill() or stop(): same port, data as it was, topology imported again
-  void kill();    ///< SIGKILL
-  void stop();    ///< SIGTERM: clients are told, data is flushed
-  void freeze();  ///< SIGSTOP: accepts and says nothing
-  void thaw();
+  void start();  ///< after kill() or stop(): same port, data as it was, topology imported again
+  void kill();   ///< SIGKILL
+  void stop();   ///< SIGTERM: clients are told, data is flushed
+  void freeze() const;  ///< SIGSTOP: accepts and says nothing
+  void thaw() const;
 
  private:
   void write_secrets() const;

@@ -46,8 +46,9 @@ std::function<double()> jitter() {
 /// Counts and logs the end of each attempt.
 class DeliveryLog {
  public:
-  explicit DeliveryLog(telemetry::Telemetry& telemetry)
+  DeliveryLog(telemetry::Telemetry& telemetry, PgDeliveryStore& store)
       : telemetry_{telemetry},
+        store_{store},
         open_{telemetry.gauge("stoa_deliveries_open", "Mails that are still to be sent")} {}
 
   void observe(const Delivery& delivery, std::string_view outcome) {
@@ -66,8 +67,8 @@ class DeliveryLog {
     }
   }
 
-  Task<> measure(Context context, PgDeliveryStore& store) {
-    const auto count = co_await store.count_open(std::move(context));
+  Task<> measure(Context context) {
+    const auto count = co_await store_.count_open(std::move(context));
     open_.set(static_cast<double>(count));
   }
 
@@ -82,6 +83,7 @@ class DeliveryLog {
   }
 
   telemetry::Telemetry& telemetry_;
+  PgDeliveryStore& store_;
   telemetry::Gauge open_;
   std::map<std::pair<NoticeKind, std::string>, telemetry::Counter> counters_;
 };
@@ -111,7 +113,7 @@ int serve() {
   CpuPool pool{{.threads = config.mail_connections, .queue_max = config.mail_connections}};
   SmtpMailer mailer{pool, config.smtp, system_now, telemetry};
   MailTemplates templates{config.smtp.sender.name};
-  DeliveryLog log{telemetry};
+  DeliveryLog log{telemetry, store};
   Deliveries deliveries{
       loops,
       store,
@@ -137,7 +139,7 @@ int serve() {
   process.every("send_mails", send_every,
                 [&](Context context) { return deliveries.send_due(std::move(context)); });
   process.every("gauges", measure_every,
-                [&](Context context) { return log.measure(std::move(context), store); });
+                [&](Context context) { return log.measure(std::move(context)); });
   process.every("purge", purge_every,
                 [&](Context context) { return store.purge(std::move(context)); });
 

@@ -71,6 +71,7 @@ Verdict ShopEvents::sort(const Event& event, std::vector<Notice>& notices,
 
 Task<std::vector<Verdict>> ShopEvents::handle(Context context, std::vector<Event> events) {
   std::vector<Verdict> verdicts;
+  verdicts.reserve(events.size());
   std::vector<Notice> notices;
   std::vector<Erasure> erasures;
   for (const Event& event : events) verdicts.push_back(sort(event, notices, erasures));
