@@ -15,6 +15,7 @@ namespace {
 using postgres::Param;
 using postgres::Query;
 
+constexpr std::int64_t page_rows_max = 101;  // the largest page and one product more
 constexpr std::string_view no_id = "00000000-0000-0000-0000-000000000000";
 constexpr std::string_view last_id = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 // Behind every timestamp that PostgreSQL prints as a number of microseconds here: the year 9999.
@@ -131,19 +132,24 @@ std::string with_variants(std::string_view page, const Order& order) {
       page, listed_columns, order.ascending ? "ASC" : "DESC");
 }
 
+// The limit that the planner sees is a number: of a parameter it would expect a tenth of the table,
+// and read all of it.
 std::string list_sql(const Shape& shape) {
   const Order order = order_of(shape.sort);
   const std::string_view id = shape.sorts_by_price() ? "a.product_id" : "p.id";
   const std::string page = std::format(
       R"sql(
         WITH page AS (
-          SELECT p.id, {0} AS key, {1} AS place
-          FROM products p {2}
-          WHERE p.status = 'active' AND ({1}, {3}) {4} ({5}, $2::uuid){6}
-          ORDER BY {1} {7}, {3} {7} LIMIT $3::bigint
+          SELECT id, key, place FROM (
+            SELECT p.id, {0} AS key, {1} AS place
+            FROM products p {2}
+            WHERE p.status = 'active' AND ({1}, {3}) {4} ({5}, $2::uuid){6}
+            ORDER BY {1} {7}, {3} {7} LIMIT {8}
+          ) AS bounded
+          ORDER BY place {7}, id {7} LIMIT $3::bigint
         ))sql",
       order.key, order.column, price_join(shape), id, order.ascending ? ">" : "<", order.from_key,
-      filters(shape), order.ascending ? "ASC" : "DESC");
+      filters(shape), order.ascending ? "ASC" : "DESC", page_rows_max);
   return with_variants(page, order);
 }
 
