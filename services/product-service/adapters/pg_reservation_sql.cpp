@@ -53,10 +53,15 @@ const char* wire(Settlement settlement) {
 
 }  // namespace
 
+// Also settles how the rest of the transaction is planned: PostgreSQL judges a generic plan of
+// reserve_stock() dearer than one for these very lines, and planned it anew each time, 1.7 ms of
+// 2.6. Every step of it is by a key, so that one plan serves all.
 Query lock_buyer(UserId buyer) {
   return {.name = "reservation.lock_buyer",
           .read_only = false,
-          .sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+          .sql =
+              "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
+              " pg_advisory_xact_lock(hashtextextended($1, 0))",
           .params = {postgres::param(buyer.uuid)}};
 }
 
