@@ -23,9 +23,12 @@ from tests.resilience.test_kill import eventually_clean
 from tests.shop import SETTLED, Person, Shop, eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
+# What only an operator's command passes: test_payment_crash_points has the command die there.
+BY_COMMAND = "payment.refund_by_hand."
 POINTS = [
     point["name"]
     for point in json.loads(subprocess.run([CHECKOUT / "tools/crash-points"], check=True, capture_output=True).stdout)
+    if not point["name"].startswith(BY_COMMAND)
 ]
 # Whose process visits a point: the word before the first dot. The kit's own points are visited in
 # order-service, which both publishes and consumes.

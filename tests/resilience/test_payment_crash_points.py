@@ -128,8 +128,9 @@ def settled_refunds(staff: Person, payment: str) -> list[dict] | None:
     return refunds if refunds and all(r["status"] in ("succeeded", "failed") for r in refunds) else None
 
 
+@pytest.mark.parametrize("crash", [None, "before_commit", "after_commit"])
 def test_a_refund_settled_by_hand_closes_the_order(
-    proof_stack: Stack, proof_shop: Shop, staff: Person, variant: str, audit
+    crash: str | None, proof_stack: Stack, proof_shop: Shop, staff: Person, variant: str, audit
 ) -> None:
     buyer = proof_shop.sign_up()
     order = place(buyer, variant, "tok_refund_refused")
@@ -142,7 +143,12 @@ def test_a_refund_settled_by_hand_closes_the_order(
         return waiting[0] if len(refunds) > 2 and waiting else None
 
     refund = eventually(open_refund, what="a closing refund that waits to be repeated")
-    proof_stack.run_command("payment-service", "refunds", "settle", refund, "bank transfer 7")
+    settle = ("payment-service", "refunds", "settle", refund, "bank transfer 7")
+    if crash:
+        with pytest.raises(RuntimeError, match=f"ended with {KILLED_ITSELF}"):
+            proof_stack.run_command(*settle, environment={"STOA_CRASH_AT": BY_COMMAND + crash})
+    if crash != "after_commit":
+        proof_stack.run_command(*settle)
     buyer.wait_for(order, "cancelled")
     assert buyer.payments(order)[0]["status"] == "refunded"
     assert " 0 differences" in proof_stack.run_command("payment-service", "reconcile")

@@ -175,11 +175,12 @@ class Stack:
     def logs(self, name: str, replica: int = 1, lines: int = 50) -> str:
         return self.part(name, replica).process.tail(lines)
 
-    def run_command(self, service: str, *arguments: str, migrate: bool = False, timeout: float = 60) -> str:
+    def run_command(self, service: str, *arguments: str, migrate: bool = False, timeout: float = 60,
+                    environment: Mapping[str, str] | None = None) -> str:
         """Runs `<service> arguments…` with the settings of its first replica; returns what it printed."""
         part = self.part(service)
         settings = self._settings.migrate(service) if migrate else self._environment_of(part)
-        return run([self._binary(service), *arguments], settings, timeout)
+        return run([self._binary(service), *arguments], settings | dict(environment or {}), timeout)
 
     def url(self, name: str = "api-gateway", replica: int = 1) -> str:
         return f"http://127.0.0.1:{self.part(name, replica).port}"
