@@ -1,6 +1,7 @@
 """The three servers behind the services, private to one stack."""
 import contextlib
 import http.client
+import json
 import pathlib
 import shutil
 import signal
@@ -206,8 +207,15 @@ class RabbitMq:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as broker:
             broker.settimeout(2)
             broker.sendall(b"AMQP\x00\x00\x09\x01")
-            return broker.recv(3) == b"\x01\x00\x00"
+            return broker.recv(3) == b"\x01\x00\x00" and self._survives_a_kill()
         return False
+
+    def _survives_a_kill(self) -> bool:
+        """Whether the names of all queues are on disk: the broker writes those of new quorum queues up to
+        0.5 s after their declaration, and a queue killed before that never comes back."""
+        names = b"".join(file.read_bytes() for file in self.folder.glob("db/*/quorum/*/names.dets"))
+        queues = json.loads(self._definitions.read_text())["queues"]
+        return all(b"%2F_" + queue["name"].encode() in names for queue in queues)
 
     def control(self, *arguments: str) -> str:
         """rabbitmqctl against this node. A VM each: about 0.7 s."""
