@@ -73,6 +73,7 @@ TEST(Process, StopsUnderLoadWithoutAFailedRequest) {
   const std::uint16_t port = probe.port();
   std::atomic<int> answered{0};
   std::atomic<int> broken{0};
+  std::atomic<int> unseen{0};
   std::vector<std::jthread> clients;
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&] {
@@ -83,7 +84,9 @@ TEST(Process, StopsUnderLoadWithoutAFailedRequest) {
         } catch (const std::system_error&) {
           return;  // nobody listens any more: refused, not failed
         }
-        ++(answer.starts_with("HTTP/1.1 200 ") ? answered : broken);
+        // The kernel completes a handshake by itself: between the last accept and the close of a
+        // listener a connection may come that no process ever sees. Its client repeats the request.
+        ++(answer.starts_with("HTTP/1.1 200 ") ? answered : answer.empty() ? unseen : broken);
       }
     });
   }
@@ -92,6 +95,7 @@ TEST(Process, StopsUnderLoadWithoutAFailedRequest) {
   EXPECT_EQ(probe.exit_code(), 0);
   clients.clear();
   EXPECT_EQ(broken, 0);
+  EXPECT_LE(unseen, 2) << "more than one for each of the two listeners";
 }
 
 TEST(Process, AlsoStopsOnInterrupt) {
