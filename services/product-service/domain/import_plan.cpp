@@ -117,7 +117,7 @@ class Planner {
     const std::int64_t delta = *imported.quantity - level->second.on_hand;
     if (delta == 0) return;
     if (*imported.quantity < level->second.reserved) {
-      return refuse(imported.line, imported_.columns.quantity, "stock_below_reserved",
+      return refuse(imported.quantity_line, imported_.columns.quantity, "stock_below_reserved",
                     std::format("{} are reserved by open orders", level->second.reserved));
     }
     planned_.stock_changes.push_back({variant.id, delta});

@@ -137,6 +137,10 @@ std::string_view Columns::value(const CsvRecord& record, Column column) const {
   return record.fields[at(column)];
 }
 
+std::int64_t Columns::line(const CsvRecord& record, Column column) const {
+  return at(column) < record.field_lines.size() ? record.field_lines[at(column)] : record.line;
+}
+
 const std::string& Columns::name(Column column) const {
   return has(column) ? header_[at(column)] : none_;
 }
@@ -286,7 +290,8 @@ void ProductAssembler::read_variant(const CsvRecord& record) {
   }
   if (!price || current_->refused()) return;
 
-  ImportedVariant variant{.line = record.line,
+  ImportedVariant variant{.line = columns_.line(record, Column::sku),
+                          .quantity_line = columns_.line(record, Column::quantity),
                           .sku = std::move(sku),
                           .options = {},
                           .title = {},
@@ -362,14 +367,8 @@ std::optional<std::int64_t> ProductAssembler::read_quantity(const CsvRecord& rec
 void ProductAssembler::report(const CsvRecord& record, Column column, std::string_view code,
                               std::string detail) {
   const std::string& column_name = columns_.name(column);
-  std::int64_t line = record.line;
-  for (std::size_t i = 0; i < record.fields.size(); ++i) {
-    if (!column_name.empty() && columns_.name_of_field(i) == column_name) {
-      line = record.field_lines[i];
-    }
-  }
   current_->problems.push_back(
-      {.line = line,
+      {.line = columns_.line(record, column),
        .column = column_name.empty() ? std::nullopt : std::optional{column_name},
        .code = code,
        .warning = false,

@@ -62,6 +62,8 @@ class Columns {
   bool has(Column column) const { return at(column) != absent; }
   /// "" where the row is shorter than its header.
   std::string_view value(const CsvRecord& record, Column column) const;
+  /// Where an editor shows the field; where the row begins when it has none.
+  std::int64_t line(const CsvRecord& record, Column column) const;
   /// As the file writes it.
   const std::string& name(Column column) const;
   std::string name_of_field(std::size_t field) const;
@@ -76,8 +78,9 @@ class Columns {
 };
 
 struct ImportedVariant {
-  std::int64_t line = 0;
-  std::string sku{};  ///< made from handle and options when the file has none
+  std::int64_t line = 0;           ///< where its SKU stands, or would
+  std::int64_t quantity_line = 0;  ///< where its quantity stands
+  std::string sku{};               ///< made from handle and options when the file has none
   Options options{};
   std::string title{};  ///< option values in the file's order
   Money price;

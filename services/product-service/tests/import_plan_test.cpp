@@ -17,6 +17,7 @@ class ImportPlanTest : public testing::Test {
     product.handle = "mug";
     product.name = "Mug";
     product.variants = {{.line = 2,
+                         .quantity_line = 2,
                          .sku = "MUG-B",
                          .options = {{"Colour", "Blue"}},
                          .title = "Blue",

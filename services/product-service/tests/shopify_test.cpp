@@ -150,5 +150,18 @@ TEST(Shopify, RefusesAHeaderWithoutAHandleOrWithOneTwice) {
   EXPECT_TRUE(Columns::from_header({" HANDLE "}));
 }
 
+TEST(Shopify, TellsTheLineOfTheFieldInARowOfSeveral) {
+  const auto products = read(
+      "Handle,Title,Body (HTML),Variant SKU,Variant Inventory Qty,Variant Price\n"
+      "tee,Tee,\"two\nlines\",TEE,5,1.00\n"
+      "mug,Mug,\"three\nof\nthem\",MUG,5,free\n");
+
+  ASSERT_EQ(products.size(), 2U);
+  EXPECT_EQ(products[0].line, 2);
+  EXPECT_EQ(products[0].variants.at(0).line, 3) << "where its SKU stands";
+  EXPECT_EQ(products[0].variants.at(0).quantity_line, 3);
+  EXPECT_EQ(products[1].problems.at(0).line, 6);
+}
+
 }  // namespace
 }  // namespace stoa::product
