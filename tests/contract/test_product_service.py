@@ -98,9 +98,7 @@ def etag_of(api: Api, product: dict[str, Any]) -> str:
     return api("GET", f"/api/v1/products/{product['id']}").headers["etag"]
 
 
-# ---- who may do what ----------------------------------------------------------------------------------
-
-
+# ---- who may do what ----
 def routes() -> list[tuple[str, str, bool]]:
     """Method, path and whether the contract lets anybody in."""
     return [
@@ -158,9 +156,7 @@ def test_drafts_are_seen_by_staff_only(anyone, customer, merchant, make) -> None
     assert seen.headers["cache-control"] == "private, no-store"
 
 
-# ---- conditions ---------------------------------------------------------------------------------------
-
-
+# ---- conditions ----
 @pytest.mark.parametrize("edit", ["patch", "delete", "variant", "prices"])
 def test_an_edit_names_the_version_it_saw(merchant, make, edit) -> None:
     product = make()
@@ -212,9 +208,7 @@ def test_a_repeated_key_is_answered_with_the_first_bytes(merchant) -> None:
     assert problem(other) == (422, "idempotency_key_reused")
 
 
-# ---- lists --------------------------------------------------------------------------------------------
-
-
+# ---- lists ----
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "price", "-price", "name", "-name"])
 def test_a_list_is_read_page_by_page(anyone, make, sort) -> None:
     category = f"cat-{uuid.uuid4().hex}"
@@ -267,9 +261,7 @@ def test_a_search_forgives_a_typo(anyone, make) -> None:
     assert anyone("GET", "/api/v1/products", params={"q": "zzzzqqqqxxxx"}).json()["data"] == []
 
 
-# ---- imports ------------------------------------------------------------------------------------------
-
-
+# ---- imports ----
 def kept_uploads(stack) -> int:
     with psycopg.connect(stack.dsn("products", "product-service")) as db:
         return db.execute("SELECT count(*) FROM imports WHERE state = 'receiving'").fetchone()[0]
@@ -328,9 +320,7 @@ def test_an_import_is_told_until_its_end(merchant) -> None:
     assert problem(other) == (422, "idempotency_key_reused")
 
 
-# ---- stock --------------------------------------------------------------------------------------------
-
-
+# ---- stock ----
 def reservation(variant: str, quantity: int) -> dict[str, Any]:
     number = uuid.uuid4().int >> 2  # 126 bits: the first character of a TypeID is at most 7
     digits = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -381,9 +371,7 @@ def test_a_list_follows_what_was_sold_out(anyone, merchant, orders, make) -> Non
     assert anyone("GET", path).json()["in_stock"] is True
 
 
-# ---- the process --------------------------------------------------------------------------------------
-
-
+# ---- the process ----
 def test_the_admin_port_answers_and_the_public_one_does_not(stack, anyone) -> None:
     for path in ("/livez", "/startupz", "/readyz"):
         assert httpx.get(f"{stack.admin_url('product-service')}{path}").status_code == 200
