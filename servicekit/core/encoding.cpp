@@ -1,6 +1,7 @@
 #include "servicekit/core/encoding.hpp"
 
 #include <array>
+#include <cstring>
 
 namespace stoa {
 namespace {
@@ -23,6 +24,12 @@ int hex_value(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
+}
+
+bool eight_are_ascii(const char* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof word);
+  return (word & 0x8080808080808080) == 0;
 }
 
 /// Length of the well-formed sequence at the front of `text`, 0 when there is none.
@@ -116,6 +123,10 @@ std::optional<std::string> percent_decode(std::string_view text) {
 
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
+    if (text.size() >= sizeof(std::uint64_t) && eight_are_ascii(text.data())) {
+      text.remove_prefix(sizeof(std::uint64_t));
+      continue;
+    }
     const std::size_t length = sequence_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);

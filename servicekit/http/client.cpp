@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/http/detail/loop_client.hpp"
 
 namespace stoa::http {
@@ -48,13 +49,39 @@ bool idempotent(Method method) {
 
 }  // namespace
 
+bool is_hop_by_hop(std::string_view name) {
+  // By length first: most headers cost one comparison of integers.
+  switch (name.size()) {
+    case 2:
+      return equal_ignoring_case(name, "te");
+    case 6:
+      return equal_ignoring_case(name, "expect");
+    case 7:
+      return equal_ignoring_case(name, "trailer") || equal_ignoring_case(name, "upgrade");
+    case 10:
+      return equal_ignoring_case(name, "connection") || equal_ignoring_case(name, "keep-alive");
+    case 14:
+      return equal_ignoring_case(name, "content-length");
+    case 16:
+      return equal_ignoring_case(name, "proxy-connection");
+    case 17:
+      return equal_ignoring_case(name, "transfer-encoding");
+    case 18:
+      return equal_ignoring_case(name, "proxy-authenticate");
+    case 19:
+      return equal_ignoring_case(name, "proxy-authorization");
+    default:
+      return false;
+  }
+}
+
 std::string_view ClientResponse::header(std::string_view name) const {
   std::string_view rest = headers;
   while (!rest.empty()) {
     const std::size_t end = rest.find("\r\n");
     const std::string_view line = rest.substr(0, end);
     if (line.size() > name.size() + 1 && line[name.size()] == ':' &&
-        detail::same_text(line.substr(0, name.size()), name)) {
+        equal_ignoring_case(line.substr(0, name.size()), name)) {
       return line.substr(name.size() + 2);
     }
     rest.remove_prefix(end + 2);

@@ -42,6 +42,10 @@ struct ClientRequest {
   std::optional<std::uint64_t> upload_length{};  ///< absent: sent in chunks
 };
 
+/// Headers that describe one connection, not the message (RFC 9110 section 7.6.1), and the framing:
+/// every hop writes its own, so a proxy passes none of them on.
+bool is_hop_by_hop(std::string_view name);
+
 struct ClientResponse {
   int status = 0;
   std::string headers;  ///< as received, hop-by-hop ones removed: "name: value\r\n"

@@ -3,9 +3,9 @@
 #include <ctime>
 #include <utility>
 
-#include "servicekit/core/encoding.hpp"
 #include "servicekit/core/require.hpp"
 #include "servicekit/http/detail/render.hpp"
+#include "servicekit/json/json.hpp"
 
 namespace stoa::http {
 namespace {
@@ -34,11 +34,11 @@ void append_fields(std::string& out, const std::vector<FieldError>& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (i > 0) out += ',';
     out += R"({"pointer":)";
-    detail::append_json(out, fields[i].pointer);
+    json::append_quoted_lossy(out, fields[i].pointer);
     out += R"(,"code":)";
-    detail::append_json(out, fields[i].code);
+    json::append_quoted_lossy(out, fields[i].code);
     out += R"(,"detail":)";
-    detail::append_json(out, fields[i].detail);
+    json::append_quoted_lossy(out, fields[i].detail);
     out += '}';
   }
   out += ']';
@@ -213,28 +213,6 @@ void append_number(std::string& out, std::uint64_t value) {
   out.append(digits.data(), end);
 }
 
-void append_json(std::string& out, std::string_view text) {
-  constexpr std::string_view hex_digits = "0123456789abcdef";
-  const bool well_formed = valid_utf8(text);
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += hex_digits[byte >> 4U];
-      out += hex_digits[byte & 0x0FU];
-    } else if (byte >= 0x80 && !well_formed) {
-      out += "\xEF\xBF\xBD";
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
@@ -275,13 +253,13 @@ Response make_problem(int status, std::string_view code, std::string_view detail
                       const std::vector<FieldError>& fields) {
   std::string body = R"({"type":"/docs/problems/)";
   body.append(code).append(R"(","title":)");
-  append_json(body, title_of(code));
+  json::append_quoted_lossy(body, title_of(code));
   body += R"(,"status":)";
   append_number(body, static_cast<std::uint64_t>(status));
   body += R"(,"detail":)";
-  append_json(body, detail);
+  json::append_quoted_lossy(body, detail);
   body += R"(,"code":)";
-  append_json(body, code);
+  json::append_quoted_lossy(body, code);
   if (!fields.empty()) append_fields(body, fields);
   body += retryable ? R"(,"retryable":true})" : R"(,"retryable":false})";
   Response response{.status = status, .body = std::move(body), .content_type = problem_type};
@@ -298,11 +276,11 @@ void complete_problem(Response& response, std::string_view path, std::string_vie
   response.body.pop_back();
   if (!path.empty()) {
     response.body += R"(,"instance":)";
-    append_json(response.body, path);
+    json::append_quoted_lossy(response.body, path);
   }
   if (!trace_id.empty()) {
     response.body += R"(,"trace_id":)";
-    append_json(response.body, trace_id);
+    json::append_quoted_lossy(response.body, trace_id);
   }
   response.body += '}';
 }

@@ -61,7 +61,7 @@ bool append_object(std::string& out, const yyjson_val* object) {
   out += '{';
   for (const Member& member : sorted_members(object)) {
     if (out.back() != '{') out += ',';
-    detail::write_string(out, member.name);
+    append_quoted(out, member.name);
     out += ':';
     if (!append(out, member.value)) return false;
   }
@@ -87,7 +87,7 @@ bool append(std::string& out, const yyjson_val* value) {
   if (yyjson_is_obj(mutable_value)) return append_object(out, value);
   if (yyjson_is_arr(mutable_value)) return append_array(out, value);
   if (yyjson_is_str(mutable_value)) {
-    detail::write_string(out, Reader::text_of(value));
+    append_quoted(out, Reader::text_of(value));
     return true;
   }
   if (yyjson_is_null(mutable_value)) {

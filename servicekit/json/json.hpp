@@ -43,8 +43,13 @@ Result<T> read_lenient(std::string_view text);
 template <class T>
 std::string write(const T& value);
 
-/// `text` as a JSON string, quotes included.
+/// `text`, which is UTF-8, as a JSON string, quotes included.
 std::string quoted(std::string_view text);
+void append_quoted(std::string& out, std::string_view text);
+
+/// The same for text from outside: unless all of it is UTF-8, each byte beyond ASCII becomes
+/// U+FFFD.
+void append_quoted_lossy(std::string& out, std::string_view text);
 
 /// The text of RFC 8785 (JSON Canonicalization Scheme): members sorted by UTF-16 code units,
 /// numbers as ECMAScript prints them. What a fingerprint is taken over. Errors: malformed_json.

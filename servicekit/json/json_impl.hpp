@@ -226,7 +226,6 @@ Result<T> read_document(std::string_view text, Unknown unknown) {
   return value;
 }
 
-void write_string(std::string& out, std::string_view text);
 void write_number(std::string& out, double number);
 void write_signed(std::string& out, std::int64_t number);
 void write_unsigned(std::string& out, std::uint64_t number);
@@ -270,7 +269,7 @@ void write_entries(std::string& out, const std::map<std::string, T>& values) {
   out += '{';
   for (const auto& [name, value] : values) {
     if (out.back() != '{') out += ',';
-    write_string(out, name);
+    append_quoted(out, name);
     out += ':';
     write_value(out, value);
   }
@@ -288,7 +287,7 @@ void write_value(std::string& out, const T& value) {
   } else if constexpr (std::unsigned_integral<T>) {
     write_unsigned(out, value);
   } else if constexpr (std::convertible_to<const T&, std::string_view>) {
-    write_string(out, value);
+    append_quoted(out, value);
   } else if constexpr (std::same_as<T, Raw>) {
     out += value.text;
   } else if constexpr (is_optional<T>) {

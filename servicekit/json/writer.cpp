@@ -4,6 +4,7 @@
 #include <cstring>
 #include <format>
 
+#include "servicekit/core/encoding.hpp"
 #include "servicekit/core/require.hpp"
 #include "servicekit/json/json.hpp"
 #include "servicekit/json/money.hpp"
@@ -55,27 +56,6 @@ void append_escape(std::string& out, unsigned char byte) {
 }
 
 }  // namespace
-
-void write_string(std::string& out, std::string_view text) {
-  out += '"';
-  std::size_t written = 0;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    if (text.size() - at >= sizeof(std::uint64_t) && eight_are_plain(text.data() + at)) {
-      at += sizeof(std::uint64_t);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (escapes[byte] != plain) {
-      out.append(text, written, at - written);
-      append_escape(out, byte);
-      written = at + 1;
-    }
-    ++at;
-  }
-  out.append(text, written);
-  out += '"';
-}
 
 // Number::toString of ECMAScript (ECMA-262 section 6.1.6.1.20) from the shortest digits that give
 // the same double back, which is what std::to_chars finds.
@@ -131,11 +111,50 @@ void write_unsigned(std::string& out, std::uint64_t number) {
 
 }  // namespace detail
 
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  std::size_t written = 0;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (text.size() - at >= sizeof(std::uint64_t) && detail::eight_are_plain(text.data() + at)) {
+      at += sizeof(std::uint64_t);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (detail::escapes[byte] != detail::plain) {
+      out.append(text, written, at - written);
+      detail::append_escape(out, byte);
+      written = at + 1;
+    }
+    ++at;
+  }
+  out.append(text, written);
+  out += '"';
+}
+
 std::string quoted(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 2);
-  detail::write_string(out, text);
+  append_quoted(out, text);
   return out;
+}
+
+void append_quoted_lossy(std::string& out, std::string_view text) {
+  if (valid_utf8(text)) {
+    append_quoted(out, text);
+    return;
+  }
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";
+  std::string repaired;
+  repaired.reserve(text.size() * replacement.size());
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      repaired += c;
+    } else {
+      repaired += replacement;
+    }
+  }
+  append_quoted(out, repaired);
 }
 
 MoneyJson to_json(const Money& money) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/core/encoding.hpp"
 #include "servicekit/core/require.hpp"
 #include "servicekit/crypto/crypto.hpp"
@@ -34,10 +35,7 @@ Result<std::optional<IdempotencyKey>> idempotency_key(const http::Request& reque
   const std::string_view key = request.header("idempotency-key");
   bool sent = false;
   request.each_header([&](std::string_view name, std::string_view) {
-    constexpr std::string_view wanted = "idempotency-key";
-    sent = sent || std::ranges::equal(name, wanted, [](char a, char b) {
-             return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
-           });
+    sent = sent || equal_ignoring_case(name, "idempotency-key");
   });
   if (!sent) {
     if (!required) return std::nullopt;

@@ -2,13 +2,13 @@
 
 #include <exception>
 #include <optional>
-#include <random>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "servicekit/async/loops.hpp"
+#include "servicekit/async/random_between.hpp"
 #include "servicekit/core/unavailable.hpp"
 
 namespace stoa::runtime {
@@ -20,11 +20,6 @@ namespace net = boost::asio;
 constexpr std::chrono::seconds step_timeout{5};
 constexpr double jitter = 0.1;
 constexpr auto or_error = net::as_tuple(net::use_awaitable_t<Executor>{});
-
-double random_between(double low, double high) {
-  thread_local std::minstd_rand generator{std::random_device{}()};
-  return std::uniform_real_distribution{low, high}(generator);
-}
 
 std::chrono::milliseconds times(std::chrono::milliseconds period, double factor) {
   return std::chrono::milliseconds{

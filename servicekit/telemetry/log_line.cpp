@@ -1,18 +1,14 @@
 #include "servicekit/telemetry/log_line.hpp"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <format>
 
-#include "servicekit/core/encoding.hpp"
 #include "servicekit/core/require.hpp"
+#include "servicekit/json/json.hpp"
 
 namespace stoa::telemetry {
 namespace {
-
-constexpr std::string_view replacement_character = "\\ufffd";
 
 std::string_view name(LogLevel level) {
   switch (level) {
@@ -28,51 +24,6 @@ std::string_view name(LogLevel level) {
   fail_invariant("a line has a level", std::source_location::current());
 }
 
-void append_escaped(std::string& out, char c, bool is_utf8) {
-  switch (c) {
-    case '"':
-      out += "\\\"";
-      return;
-    case '\\':
-      out += "\\\\";
-      return;
-    case '\n':
-      out += "\\n";
-      return;
-    case '\r':
-      out += "\\r";
-      return;
-    case '\t':
-      out += "\\t";
-      return;
-    default:
-      break;
-  }
-  const auto byte = static_cast<unsigned char>(c);
-  if (byte < 0x20 || byte == 0x7f) {
-    out += std::format("\\u{:04x}", byte);
-  } else if (byte >= 0x80 && !is_utf8) {
-    out += replacement_character;
-  } else {
-    out += c;
-  }
-}
-
-bool is_plain(char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; }
-
-void append_text(std::string& out, std::string_view text) {
-  out += '"';
-  // Nearly every name and value: nothing to escape, copied at once.
-  if (std::ranges::all_of(text, is_plain)) {
-    out += text;
-    out += '"';
-    return;
-  }
-  const bool is_utf8 = valid_utf8(text);
-  for (const char c : text) append_escaped(out, c, is_utf8);
-  out += '"';
-}
-
 template <class Number>
 void append_number(std::string& out, Number number) {
   std::array<char, 32> digits{};
@@ -82,7 +33,7 @@ void append_number(std::string& out, Number number) {
 
 void append_value(std::string& out, const Value& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) {
-    append_text(out, *text);
+    json::append_quoted_lossy(out, *text);
   } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
     append_number(out, *number);
   } else if (const auto* flag = std::get_if<bool>(&value)) {
@@ -96,7 +47,7 @@ void append_value(std::string& out, const Value& value) {
 
 void append_member(std::string& out, std::string_view member, const Value& value) {
   out += ',';
-  append_text(out, member);
+  json::append_quoted_lossy(out, member);
   out += ':';
   append_value(out, value);
 }

@@ -13,18 +13,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "servicekit/core/ascii.hpp"
+
 namespace stoa::testing_support {
 namespace {
 
 constexpr std::size_t read_size = 64 * 1024;
-
-std::string lower(std::string_view text) {
-  std::string result{text};
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return result;
-}
 
 std::size_t number_of(std::string_view text, int base) {
   std::size_t value = 0;
@@ -156,7 +150,7 @@ std::string_view body_of(std::string_view response) {
 }
 
 std::string header_of(std::string_view response, std::string_view name) {
-  const std::string head = lower(response.substr(0, response.find("\r\n\r\n")));
+  const std::string head = lower_case(response.substr(0, response.find("\r\n\r\n")));
   const std::string wanted = "\r\n" + std::string{name} + ": ";
   const std::size_t at = head.find(wanted);
   if (at == std::string::npos) return {};

@@ -1,9 +1,12 @@
 #include "services/api-gateway/proxy.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/core/unavailable.hpp"
 
 namespace stoa::gateway {
@@ -26,53 +29,17 @@ http::Response too_large() {
                         .detail = "the body is too large for this resource"});
 }
 
-bool same_text(std::string_view text, std::string_view lower_case) {
-  return std::ranges::equal(text, lower_case, [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + ('a' - 'A')) : a) == b;
-  });
-}
-
-bool begins_with(std::string_view text, std::string_view lower_case) {
-  return text.size() >= lower_case.size() &&
-         same_text(text.substr(0, lower_case.size()), lower_case);
-}
-
-// Framing and connection headers are each hop's own; the others are what only we may say.
+// What only we may say to a service, beside the framing.
 bool is_ours(std::string_view name) {
-  switch (name.size()) {
-    case 2:
-      return same_text(name, "te");
-    case 4:
-      return same_text(name, "host");
-    case 6:
-      return same_text(name, "expect");
-    case 7:
-      return same_text(name, "trailer") || same_text(name, "upgrade");
-    case 9:
-      return same_text(name, "forwarded") || same_text(name, "x-real-ip");
-    case 10:
-      return same_text(name, "connection") || same_text(name, "keep-alive");
-    case 11:
-      return same_text(name, "traceparent");
-    case 12:
-      return same_text(name, "x-request-id");
-    case 13:
-      return same_text(name, "x-deadline-ms");
-    case 14:
-      return same_text(name, "content-length");
-    case 16:
-      return same_text(name, "proxy-connection");
-    case 17:
-      return same_text(name, "transfer-encoding");
-    case 19:
-      return same_text(name, "proxy-authorization");
-    default:
-      return false;
-  }
+  constexpr std::array<std::string_view, 6> names{"host",        "forwarded",    "x-real-ip",
+                                                  "traceparent", "x-request-id", "x-deadline-ms"};
+  return std::ranges::any_of(
+      names, [&](std::string_view ours) { return equal_ignoring_case(name, ours); });
 }
 
 bool is_dropped(std::string_view name, std::string_view connection_lists) {
-  if (is_ours(name) || begins_with(name, "x-user-") || begins_with(name, "x-forwarded-")) {
+  if (http::is_hop_by_hop(name) || is_ours(name) || starts_ignoring_case(name, "x-user-") ||
+      starts_ignoring_case(name, "x-forwarded-")) {
     return true;
   }
   // What Connection names belongs to this hop (RFC 9110 section 7.6.1). A client cannot take away
@@ -83,10 +50,7 @@ bool is_dropped(std::string_view name, std::string_view connection_lists) {
     connection_lists.remove_prefix(std::min(end + 1, connection_lists.size()));
     while (option.starts_with(' ')) option.remove_prefix(1);
     while (option.ends_with(' ')) option.remove_suffix(1);
-    if (option.size() == name.size() &&
-        std::ranges::equal(option, name, [](char a, char b) { return (a | 0x20) == (b | 0x20); })) {
-      return true;
-    }
+    if (equal_ignoring_case(option, name)) return true;
   }
   return false;
 }
@@ -101,7 +65,8 @@ std::string request_headers(const http::Request& request) {
     std::string text;
     std::string_view connection;
   } lines{.text = {}, .connection = request.header("connection")};
-  if (same_text(lines.connection, "keep-alive") || same_text(lines.connection, "close")) {
+  if (equal_ignoring_case(lines.connection, "keep-alive") ||
+      equal_ignoring_case(lines.connection, "close")) {
     lines.connection = {};
   }
   lines.text.reserve(512);
@@ -124,7 +89,7 @@ std::string answer_headers(std::string_view received) {
     const std::string_view line = received.substr(0, end);
     received.remove_prefix(end);
     const std::string_view name = line.substr(0, line.find(':'));
-    if (same_text(name, "date") || same_text(name, "x-request-id")) continue;
+    if (equal_ignoring_case(name, "date") || equal_ignoring_case(name, "x-request-id")) continue;
     kept += line;
   }
   return kept;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "servicekit/core/ascii.hpp"
+
 namespace stoa::gateway {
 namespace {
 
@@ -29,14 +31,12 @@ bool is_under(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
 // An escape that a reader might undo before it splits the path: "%2e" ".", "%2f" "/", "%5c" "\".
 bool hides_structure(std::string_view path) {
   for (std::size_t at = path.find('%'); at != std::string_view::npos; at = path.find('%', at + 1)) {
     const std::string_view escape = path.substr(at + 1, 2);
     if (escape.size() < 2) return true;
-    const char low = lower(escape[1]);
+    const char low = lower_case(escape[1]);
     if ((escape[0] == '2' && (low == 'e' || low == 'f')) || (escape[0] == '5' && low == 'c')) {
       return true;
     }

@@ -1,13 +1,12 @@
 #include <charconv>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <print>
-#include <random>
 #include <string>
 #include <utility>
 
 #include "servicekit/async/cpu_pool.hpp"
+#include "servicekit/async/random_between.hpp"
 #include "servicekit/auth/auth.hpp"
 #include "servicekit/http/client.hpp"
 #include "servicekit/messaging/messaging.hpp"
@@ -36,12 +35,8 @@ constexpr milliseconds purge_every{60'000};
 constexpr milliseconds stop_timeout{5'000};
 constexpr std::size_t redrive_default = 1'000;
 
-/// A factor between one half and one; of loop 0 alone.
-std::function<double()> jitter() {
-  return [engine = std::minstd_rand{std::random_device{}()}]() mutable {
-    return std::uniform_real_distribution{0.5, 1.0}(engine);
-  };
-}
+/// Retries after half to all of their pause: replicas do not come back in step.
+double jitter() { return random_between(0.5, 1.0); }
 
 /// Counts and logs the end of each attempt.
 class DeliveryLog {
@@ -124,7 +119,7 @@ int serve() {
                      const Contact& contact) { return templates.render(delivery, contact); },
        .observe = [&log](const Delivery& delivery,
                          std::string_view outcome) { log.observe(delivery, outcome); },
-       .jitter = jitter()},
+       .jitter = jitter},
       {.in_flight_max = config.mail_connections}};
 
   ShopEvents events{deliveries, config.mail_domain()};

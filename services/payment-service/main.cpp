@@ -1,8 +1,7 @@
 #include <chrono>
-#include <functional>
-#include <random>
 #include <utility>
 
+#include "servicekit/async/random_between.hpp"
 #include "servicekit/auth/auth.hpp"
 #include "servicekit/core/encoding.hpp"
 #include "servicekit/crypto/crypto.hpp"
@@ -36,12 +35,8 @@ constexpr milliseconds purge_every{60'000};
 // Within the 10 s that a stop may take, and beyond one call to the provider.
 constexpr milliseconds stop_timeout{4'000};
 
-/// A factor between one half and one; of loop 0 alone.
-std::function<double()> jitter() {
-  return [engine = std::minstd_rand{std::random_device{}()}]() mutable {
-    return std::uniform_real_distribution{0.5, 1.0}(engine);
-  };
-}
+/// Retries after half to all of their pause: replicas do not come back in step.
+double jitter() { return random_between(0.5, 1.0); }
 
 http::ClientConfig provider_client(const Config& config) {
   return {.name = "payment-provider",
@@ -109,10 +104,10 @@ int serve() {
   Refunds refunds{loops,
                   store,
                   provider,
-                  jitter(),
+                  jitter,
                   {.lease = config.lease, .call_timeout = config.provider_timeout}};
   Charges charges{
-      loops, store, provider, jitter(), [&refunds] { refunds.wake(); }, charge_limits(config)};
+      loops, store, provider, jitter, [&refunds] { refunds.wake(); }, charge_limits(config)};
   ProviderEvents provider_events{loops, store, charges, refunds};
 
   OrderEvents order_events{charges, refunds};

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/json/json.hpp"
 
 #include "tools/mail-sink/mime.hpp"
@@ -19,14 +20,6 @@ struct Envelope {
   std::int64_t received_ms;
   std::int64_t size;
 };
-
-std::string lowered(std::string_view text) {
-  std::string out{text};
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-  });
-  return out;
-}
 
 }  // namespace
 
@@ -86,13 +79,13 @@ void Mailbox::keep(Mail mail) {
 }
 
 std::vector<const Mail*> Mailbox::find(const Filter& filter, std::size_t limit) const {
-  const auto to = filter.to.transform([](const std::string& text) { return lowered(text); });
+  const auto to = filter.to.transform([](const std::string& text) { return lower_case(text); });
   const auto subject =
-      filter.subject.transform([](const std::string& text) { return lowered(text); });
+      filter.subject.transform([](const std::string& text) { return lower_case(text); });
   std::vector<const Mail*> found;
   for (auto mail = mails_.rbegin(); mail != mails_.rend() && found.size() < limit; ++mail) {
     if (to && !std::ranges::contains(mail->to, *to)) continue;
-    if (subject && !lowered(mail->subject).contains(*subject)) continue;
+    if (subject && !lower_case(mail->subject).contains(*subject)) continue;
     found.push_back(&*mail);
   }
   return found;

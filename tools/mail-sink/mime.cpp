@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/core/encoding.hpp"
 
 namespace stoa::mail {
@@ -12,18 +13,6 @@ namespace {
 
 constexpr int depth_max = 8;
 constexpr std::size_t header_count_max = 200;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-std::string lowered(std::string_view text) {
-  std::string out{text};
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
-}
-
-bool same_text(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view space = " \t\r\n";
@@ -97,7 +86,7 @@ std::optional<std::string> encoded_word(std::string_view text, std::size_t& leng
   if (!text.starts_with("=?")) return std::nullopt;
   const auto charset_end = text.find('?', 2);
   if (charset_end == std::string_view::npos || charset_end + 2 >= text.size()) return std::nullopt;
-  const char encoding = lower(text[charset_end + 1]);
+  const char encoding = lower_case(text[charset_end + 1]);
   if (text[charset_end + 2] != '?') return std::nullopt;
   const auto end = text.find("?=", charset_end + 3);
   if (end == std::string_view::npos) return std::nullopt;
@@ -169,12 +158,12 @@ std::vector<std::pair<std::string, std::string>> headers_of(std::string_view hea
 std::string_view find(const std::vector<std::pair<std::string, std::string>>& headers,
                       std::string_view name) {
   const auto found = std::ranges::find_if(
-      headers, [&](const auto& header) { return same_text(header.first, name); });
+      headers, [&](const auto& header) { return equal_ignoring_case(header.first, name); });
   return found == headers.end() ? std::string_view{} : std::string_view{found->second};
 }
 
 std::string parameter(std::string_view value, std::string_view name) {
-  const std::string all = lowered(value);
+  const std::string all = lower_case(value);
   const auto at = all.find(std::string{name} + "=");
   if (at == std::string::npos) return {};
   std::string_view rest = value.substr(at + name.size() + 1);
@@ -208,7 +197,7 @@ void read_multipart(std::string_view body, const std::string& boundary, int dept
 void read_part(const std::vector<std::pair<std::string, std::string>>& headers,
                std::string_view body, int depth, Mime& into) {
   const std::string_view type = find(headers, "content-type");
-  const std::string kind = lowered(type.substr(0, type.find(';')));
+  const std::string kind = lower_case(type.substr(0, type.find(';')));
   if (kind.starts_with("multipart/")) {
     if (depth < depth_max) read_multipart(body, parameter(type, "boundary"), depth, into);
     return;
@@ -217,7 +206,7 @@ void read_part(const std::vector<std::pair<std::string, std::string>>& headers,
   if (!html && !kind.empty() && kind != "text/plain") return;
   std::string& place = html ? into.html : into.text;
   if (!place.empty()) return;
-  const std::string encoding = lowered(find(headers, "content-transfer-encoding"));
+  const std::string encoding = lower_case(find(headers, "content-transfer-encoding"));
   if (encoding == "base64") {
     place = base64(body);
   } else if (encoding == "quoted-printable") {

@@ -12,6 +12,7 @@
 #include <boost/asio/write.hpp>
 
 #include "servicekit/async/loops.hpp"
+#include "servicekit/core/ascii.hpp"
 
 namespace stoa::mail {
 namespace {
@@ -22,24 +23,12 @@ using Acceptor = boost::asio::basic_socket_acceptor<Tcp, Executor>;
 constexpr auto as_result = boost::asio::as_tuple(boost::asio::use_awaitable_t<Executor>{});
 constexpr std::size_t read_size = 16 * 1024;
 
-std::string lowered(std::string_view text) {
-  std::string out{text};
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-  });
-  return out;
-}
-
-bool starts_with(std::string_view line, std::string_view verb) {
-  return line.size() >= verb.size() && lowered(line.substr(0, verb.size())) == verb;
-}
-
 /// The address of "FROM:<a@b> SIZE=…"; empty optional when there are no angle brackets.
 std::optional<std::string> path_of(std::string_view argument) {
   const auto open = argument.find('<');
   const auto close = argument.find('>', open);
   if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
-  return lowered(argument.substr(open + 1, close - open - 1));
+  return lower_case(argument.substr(open + 1, close - open - 1));
 }
 
 }  // namespace
@@ -69,7 +58,7 @@ class Session {
     while (!over_) {
       const auto line = co_await next_line();
       if (!line) co_return;
-      if (starts_with(*line, "data")) {
+      if (starts_ignoring_case(*line, "data")) {
         co_await take_message();
       } else {
         obey(*line);
@@ -127,22 +116,22 @@ class Session {
   }
 
   void obey(std::string_view line) {
-    if (starts_with(line, "ehlo")) {
+    if (starts_ignoring_case(line, "ehlo")) {
       greet();
-    } else if (starts_with(line, "helo")) {
+    } else if (starts_ignoring_case(line, "helo")) {
       say("250 mail-sink");
-    } else if (starts_with(line, "mail from:")) {
+    } else if (starts_ignoring_case(line, "mail from:")) {
       begin_mail(line);
-    } else if (starts_with(line, "rcpt to:")) {
+    } else if (starts_ignoring_case(line, "rcpt to:")) {
       add_recipient(line);
-    } else if (starts_with(line, "rset")) {
+    } else if (starts_ignoring_case(line, "rset")) {
       reset();
       say("250 2.0.0 ok");
-    } else if (starts_with(line, "noop")) {
+    } else if (starts_ignoring_case(line, "noop")) {
       say("250 2.0.0 ok");
-    } else if (starts_with(line, "auth")) {
+    } else if (starts_ignoring_case(line, "auth")) {
       say("235 2.7.0 accepted");
-    } else if (starts_with(line, "quit")) {
+    } else if (starts_ignoring_case(line, "quit")) {
       say("221 2.0.0 bye");
       over_ = true;
     } else {

@@ -1,6 +1,7 @@
 #include "servicekit/core/encoding.hpp"
 
 #include <array>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -36,6 +37,14 @@ TEST(Utf8, KnowsTheBordersOfTheTable) {
   EXPECT_FALSE(valid_utf8("\xF4\x90\x80\x80"));
   EXPECT_FALSE(valid_utf8("\xE2\x82"));
   EXPECT_FALSE(valid_utf8("\x80"));
+}
+
+TEST(Utf8, SeesABadByteAtEveryPlaceOfAWord) {
+  for (std::size_t at = 0; at < 24; ++at) {
+    std::string text(24, 'a');
+    text[at] = '\x80';
+    EXPECT_FALSE(valid_utf8(text)) << at;
+  }
 }
 
 TEST(Hex, IsLowerCase) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "servicekit/core/unavailable.hpp"
+#include "servicekit/http/client.hpp"
 #include "servicekit/http/detail/loop_client.hpp"
 #include "servicekit/http/detail/render.hpp"
 

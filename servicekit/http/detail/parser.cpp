@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "servicekit/core/ascii.hpp"
+
 namespace stoa::http::detail {
 namespace {
 
 constexpr std::size_t usual_header_count = 24;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 bool is_visible(char c) { return c > ' ' && c < '\x7f'; }
 
@@ -27,37 +27,6 @@ bool good_host(std::string_view host) {
 
 }  // namespace
 
-bool same_text(std::string_view one, std::string_view other) {
-  return one.size() == other.size() &&
-         std::ranges::equal(one, other, [](char a, char b) { return lower(a) == lower(b); });
-}
-
-bool is_hop_by_hop(std::string_view name) {
-  // By length first: most headers cost one comparison of integers.
-  switch (name.size()) {
-    case 2:
-      return same_text(name, "te");
-    case 6:
-      return same_text(name, "expect");
-    case 7:
-      return same_text(name, "trailer") || same_text(name, "upgrade");
-    case 10:
-      return same_text(name, "connection") || same_text(name, "keep-alive");
-    case 14:
-      return same_text(name, "content-length");
-    case 16:
-      return same_text(name, "proxy-connection");
-    case 17:
-      return same_text(name, "transfer-encoding");
-    case 18:
-      return same_text(name, "proxy-authenticate");
-    case 19:
-      return same_text(name, "proxy-authorization");
-    default:
-      return false;
-  }
-}
-
 std::string_view Message::value_of(Span span) const {
   std::string_view value = view(span);
   // llhttp leaves the optional white space after a value (RFC 9112 section 5).
@@ -67,14 +36,15 @@ std::string_view Message::value_of(Span span) const {
 
 std::string_view Message::header(std::string_view name) const {
   for (const auto& [field, value] : headers_) {
-    if (field.length == name.size() && same_text(view(field), name)) return value_of(value);
+    if (field.length == name.size() && equal_ignoring_case(view(field), name))
+      return value_of(value);
   }
   return {};
 }
 
 std::size_t Message::count(std::string_view name) const {
   return static_cast<std::size_t>(std::ranges::count_if(
-      headers_, [&](const auto& header) { return same_text(view(header.first), name); }));
+      headers_, [&](const auto& header) { return equal_ignoring_case(view(header.first), name); }));
 }
 
 Parser::Parser(Kind kind, ParserLimits limits) : limits_{limits}, kind_{kind} {
@@ -214,8 +184,9 @@ int Parser::on_head() {
   parser_.upgrade = 0;
   if (skip_body_) parser_.flags |= F_SKIPBODY;
   const std::size_t codings = message_.count("transfer-encoding");
-  const bool framed = codings == 0 || (codings == 1 && !message_.http_1_0_ && message_.chunked_ &&
-                                       same_text(message_.header("transfer-encoding"), "chunked"));
+  const bool framed =
+      codings == 0 || (codings == 1 && !message_.http_1_0_ && message_.chunked_ &&
+                       equal_ignoring_case(message_.header("transfer-encoding"), "chunked"));
   if (!framed) return refuse({400, "malformed_request", "this transfer coding is not taken"});
   if (kind_ == Kind::request && check_request() != 0) return -1;
   return static_cast<int>(HPE_PAUSED);

@@ -11,13 +11,6 @@
 
 namespace stoa::http::detail {
 
-/// ASCII only, as RFC 9110 compares names.
-bool same_text(std::string_view one, std::string_view other);
-
-/// Headers that describe one connection, not the message (RFC 9110 section 7.6.1), and the framing,
-/// which every hop writes itself.
-bool is_hop_by_hop(std::string_view name);
-
 /// One parsed message. Header views are offsets into the connection's buffer, so that moving or
 /// growing it between two feeds is harmless.
 class Message {

@@ -7,6 +7,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "servicekit/core/ascii.hpp"
 #include "servicekit/core/require.hpp"
 #include "servicekit/core/unavailable.hpp"
 #include "servicekit/core/uuid.hpp"
@@ -54,7 +55,7 @@ bool good_request_id(std::string_view id) {
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   if (authorization.size() <= scheme.size()) return {};
-  if (!same_text(authorization.substr(0, scheme.size()), scheme)) return {};
+  if (!equal_ignoring_case(authorization.substr(0, scheme.size()), scheme)) return {};
   return authorization.substr(scheme.size());
 }
 
@@ -221,14 +222,15 @@ std::optional<Response> Pipeline::check_body(const Exchange& exchange) const {
     return problem_of({413, "body_too_large", "the body is too large for this resource"});
   }
   const std::string_view expect = message.header("expect");
-  if (!expect.empty() && !same_text(expect, "100-continue")) {
+  if (!expect.empty() && !equal_ignoring_case(expect, "100-continue")) {
     return problem_of({417, "expectation_failed", "only 100-continue is known here"});
   }
   if (!message.announces_body() || options.content_type.empty() || !carries_body(exchange.method)) {
     return std::nullopt;
   }
   const std::string_view type = message.header("content-type");
-  if (same_text(trimmed(type.substr(0, type.find(';'))), options.content_type)) return std::nullopt;
+  if (equal_ignoring_case(trimmed(type.substr(0, type.find(';'))), options.content_type))
+    return std::nullopt;
   return refusal(ErrorKind::unsupported_media, "unsupported_media_type",
                  "this resource takes " + std::string{options.content_type});
 }
@@ -241,7 +243,7 @@ void Pipeline::read_client_address(Exchange& exchange, std::string_view peer,
   // The last entry that is no proxy of ours: what stands before it is the client's own claim.
   std::string chain;
   exchange.message->each_header([&](std::string_view name, std::string_view value) {
-    if (!same_text(name, "x-forwarded-for")) return;
+    if (!equal_ignoring_case(name, "x-forwarded-for")) return;
     if (!chain.empty()) chain += ',';
     chain += value;
   });

@@ -18,9 +18,6 @@ std::string_view reason(int status);
 
 void append_number(std::string& out, std::uint64_t value);
 
-/// `text` as a JSON string, quotes included. Bytes that are no UTF-8 become U+FFFD.
-void append_json(std::string& out, std::string_view text);
-
 /// "Sun, 22 Nov 2026 21:45:01 GMT" of now (RFC 9110 section 5.6.7).
 std::string http_date();
 

@@ -383,5 +383,17 @@ TEST_F(ClientTest, AnUnknownNameIsUnavailable) {
   EXPECT_THROW(send({.target = "/"}, soon(std::chrono::seconds{2})), Unavailable);
 }
 
+TEST(HopByHop, AreTheHeadersOfOneConnection) {
+  for (const std::string_view name :
+       {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade",
+        "content-length", "proxy-connection", "proxy-authorization", "proxy-authenticate",
+        "expect"}) {
+    EXPECT_TRUE(is_hop_by_hop(name)) << name;
+  }
+  for (const std::string_view name : {"content-type", "tea", "", "connections", "x-te"}) {
+    EXPECT_FALSE(is_hop_by_hop(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace stoa::http

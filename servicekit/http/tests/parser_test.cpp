@@ -108,17 +108,5 @@ TEST(Parser, CountsHeadersAndTheirBytes) {
   EXPECT_TRUE(with("x:" + std::string(195, 'y') + "\r\n").ends_with("431"));
 }
 
-TEST(HopByHop, AreTheHeadersOfOneConnection) {
-  for (const std::string_view name :
-       {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade",
-        "content-length", "proxy-connection", "proxy-authorization", "proxy-authenticate",
-        "expect"}) {
-    EXPECT_TRUE(is_hop_by_hop(name)) << name;
-  }
-  for (const std::string_view name : {"content-type", "tea", "", "connections", "x-te"}) {
-    EXPECT_FALSE(is_hop_by_hop(name)) << name;
-  }
-}
-
 }  // namespace
 }  // namespace stoa::http::detail

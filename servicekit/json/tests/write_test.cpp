@@ -51,6 +51,16 @@ TEST(Write, EscapesWhatMustBeAndNothingElse) {
   EXPECT_EQ(json::quoted("\"\\\b\f\n\r\t\x01\x1F"), R"("\"\\\b\f\n\r\t\u0001\u001f")");
 }
 
+TEST(Write, RepairsTextFromOutside) {
+  const auto repaired = [](std::string_view text) {
+    std::string out;
+    json::append_quoted_lossy(out, text);
+    return out;
+  };
+  EXPECT_EQ(repaired("caf\xC3\xA9\n"), "\"caf\xC3\xA9\\n\"");
+  EXPECT_EQ(repaired("caf\xE9\n\xC3\xA9"), "\"caf\xEF\xBF\xBD\\n\xEF\xBF\xBD\xEF\xBF\xBD\"");
+}
+
 TEST(Write, EscapesAtEveryPlaceOfAWord) {
   for (std::size_t at = 0; at < 24; ++at) {
     std::string text(24, 'a');

@@ -8,6 +8,7 @@
 
 #include "servicekit/core/time.hpp"
 #include "servicekit/core/type_id.hpp"
+#include "servicekit/json/json.hpp"
 
 namespace stoa::messaging::detail {
 namespace {
@@ -18,30 +19,11 @@ struct FreeDocument {
   void operator()(yyjson_doc* document) const { yyjson_doc_free(document); }
 };
 
-void append_quoted(std::string& out, std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += digits[byte >> 4U];
-      out += digits[byte & 0xFU];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 void append_member(std::string& out, std::string_view name, std::string_view value) {
   out += '"';
   out += name;
   out += "\":";
-  append_quoted(out, value);
+  json::append_quoted(out, value);
   out += ',';
 }
 

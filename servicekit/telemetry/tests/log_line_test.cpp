@@ -36,14 +36,14 @@ TEST(LogLine, WritesEveryTypeOfValue) {
 }
 
 TEST(LogLine, EscapesWhatWouldBreakTheLine) {
-  const std::string text = line({{"name", "a\"b\\c\nd\x01\x7f"}});
-  EXPECT_TRUE(text.ends_with(R"(,"name":"a\"b\\c\nd\u0001\u007f"})"
+  const std::string text = line({{"name", "a\"b\\c\nd\x01"}});
+  EXPECT_TRUE(text.ends_with(R"(,"name":"a\"b\\c\nd\u0001"})"
                              "\n"));
 }
 
 TEST(LogLine, KeepsUtf8AndReplacesWhatIsNot) {
   EXPECT_TRUE(line({{"name", "caf\xc3\xa9"}}).contains("caf\xc3\xa9"));
-  EXPECT_TRUE(line({{"name", "caf\xe9"}}).contains(R"("caf\ufffd")"));
+  EXPECT_TRUE(line({{"name", "caf\xe9"}}).contains("\"caf\xEF\xBF\xBD\""));
 }
 
 TEST(LogLine, CarriesTraceAndRequestIdOfTheContext) {

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "servicekit/core/ascii.hpp"
+
 namespace stoa::user {
 namespace {
 
@@ -119,10 +121,7 @@ std::vector<std::string> scopes_of(Role role) {
 }
 
 std::optional<std::string> normalised_email(std::string_view text) {
-  std::string email{trimmed(text)};
-  std::ranges::transform(email, email.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::string email = lower_case(trimmed(text));
   if (email.size() > email_bytes_max) return std::nullopt;
   const auto at = email.rfind('@');
   if (at == std::string::npos) return std::nullopt;
