@@ -41,6 +41,7 @@ SERVICES = [
     "notification-service",
 ]
 SERVERS = ["postgres", "redis", "rabbitmq"]
+DATABASES = ["users", "products", "orders", "payments", "notifications"]
 BUYERS = 400
 CONNECTIONS = 32
 
@@ -236,6 +237,31 @@ class Bench:
             nginx.terminate()
             nginx.wait(10)
 
+    def count_statements(self) -> None:
+        with psycopg.connect(self.stack.dsn("orders", "postgres"), autocommit=True) as db:
+            db.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+            db.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
+        self.stack.restart("postgres")
+        for database in DATABASES:
+            with psycopg.connect(self.stack.dsn(database, "postgres"), autocommit=True) as db:
+                db.execute("CREATE EXTENSION pg_stat_statements")
+
+    def print_statements(self) -> None:
+        """By time in all, of everything since the start."""
+        with psycopg.connect(self.stack.dsn("orders", "postgres"), autocommit=True) as db:
+            rows = db.execute(
+                "SELECT d.datname, s.calls, s.total_exec_time, s.total_plan_time, s.rows, s.wal_bytes, s.shared_blks_hit,"
+                " regexp_replace(left(s.query, 400), '\\s+', ' ', 'g')"
+                " FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid"
+                " ORDER BY s.total_exec_time + s.total_plan_time DESC LIMIT 30"
+            ).fetchall()
+        print("database       calls    ms in all  ms each  ms plan  rows/call  WAL/call  blocks/call  statement")
+        for database, calls, run, plan, count, wal, blocks, text in rows:
+            print(
+                f"{database:<13} {calls:>6} {run + plan:>12.0f} {run / calls:>8.3f} {plan / calls:>8.3f} {count / calls:>10.1f}"
+                f" {wal / calls:>9.0f} {blocks / calls:>12.1f}  {text[:150]}"
+            )
+
     def memory(self, when: str) -> None:
         parts = self.pss_mib([*SERVICES, *SERVERS])
         services = round(sum(parts[s] for s in SERVICES), 1)
@@ -271,22 +297,32 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--products", type=int, default=10_000)
+    parser.add_argument("--statements", action="store_true", help="PostgreSQL's time by statement, too (costs some)")
+    parser.add_argument("--only", choices=["reads", "saga"], help="one group of rows; nothing is recorded")
     arguments = parser.parse_args()
 
     facts = machine.facts()
     print(facts, flush=True)
     with Stack(profile="bench", preset="release") as stack:
         bench = Bench(stack, arguments.seconds, arguments.repeats, arguments.products)
+        if arguments.statements:
+            bench.count_statements()
         bench.memory("idle")
         bench.starts()
         bench.calibrate()
         bench.import_catalogue()
         bench.sign_up_buyers()
         bench.catalogue_paths()
-        bench.reads()
-        bench.saga()
+        if arguments.only != "saga":
+            bench.reads()
+        if arguments.only != "reads":
+            bench.saga()
+        if arguments.statements:
+            bench.print_statements()
         bench.memory("after load")
         rows = bench.rows
+    if arguments.only or arguments.statements:
+        return
     results = CHECKOUT / "bench/results"
     results.mkdir(parents=True, exist_ok=True)
     line = {"at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": facts, "rows": rows}

@@ -1,6 +1,6 @@
 -- wrk script: POST /api/v1/orders, each with a key of its own.
--- arguments: TOKENS_FILE VARIANTS_FILE (one a line). Buyers take turns, so that the limit of ten open
--- orders a buyer is not what is measured.
+-- arguments: TOKENS_FILE VARIANTS_FILE RUN. All buyers (one a line) take turns, so that the limit of ten
+-- open orders a buyer is not what is measured; so do the variants.
 local counter, thread_id = 0, 0
 local tokens, variants = {}, {}
 local threads = 0
@@ -23,7 +23,7 @@ end
 
 function request()
   counter = counter + 1
-  local n = counter * 16 + thread_id
+  local n = counter + thread_id * 1000003  -- a prime: threads do not walk in step
   local body = string.format(
     '{"lines":[{"variant_id":"%s","quantity":1},{"variant_id":"%s","quantity":2}],"currency":"EUR",' ..
     '"shipping_address":{"name":"A","line1":"B 1","city":"Berlin","postal_code":"10115","country":"DE"},' ..

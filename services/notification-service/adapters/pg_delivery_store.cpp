@@ -1,5 +1,7 @@
 #include "services/notification-service/adapters/pg_delivery_store.hpp"
 
+#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "servicekit/core/require.hpp"
@@ -23,7 +25,7 @@ constexpr int purge_rounds_max = 20;
 
 // The inbox keeps a repeated event out; the unique (subject, kind) keeps out a second event that
 // tells the same, such as one that was published again by hand.
-Query insert_deliveries(const std::vector<Notice>& notices) {
+Query insert_deliveries(const std::vector<Notice>& notices, Claim claim) {
   std::vector<Uuid> events;
   std::vector<Uuid> ids;
   std::vector<Uuid> users;
@@ -52,17 +54,22 @@ Query insert_deliveries(const std::vector<Notice>& notices) {
           ON CONFLICT DO NOTHING
           RETURNING event_id
         )
-        INSERT INTO deliveries (id, user_id, subject, kind, content, message_id, traceparent)
+        INSERT INTO deliveries (id, user_id, subject, kind, content, message_id, traceparent, due_at)
         SELECT told.id, told.user_id, told.subject, told.kind, told.content::jsonb,
-               told.message_id, told.traceparent
+               told.message_id, told.traceparent,
+               CASE WHEN told.place <= $10 THEN now() + $11 * interval '1 millisecond'
+                    ELSE now() END
         FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                     $8::text[], $9::text[])
-             AS told (event_id, id, user_id, subject, kind, content, message_id, traceparent)
+             WITH ORDINALITY AS told (event_id, id, user_id, subject, kind, content, message_id,
+                                      traceparent, place)
         JOIN claimed USING (event_id)
         ON CONFLICT (subject, kind) DO NOTHING
+        RETURNING id
       )sql",
       .params = {consumer, array(events), array(ids), array(users), array(subjects), array(kinds),
-                 array(contents), array(message_ids), array(traces)},
+                 array(contents), array(message_ids), array(traces),
+                 static_cast<std::int64_t>(claim.count_max), std::int64_t{claim.lease.count()}},
   };
 }
 
@@ -91,7 +98,7 @@ Query erase_users(const std::vector<Erasure>& erasures) {
   };
 }
 
-Query claim_due(std::size_t count_max, std::chrono::milliseconds lease) {
+Query claim_due(Claim claim) {
   return {
       .name = "delivery.claim_due",
       .read_only = false,
@@ -103,19 +110,22 @@ Query claim_due(std::size_t count_max, std::chrono::milliseconds lease) {
         )
         RETURNING id, user_id, subject, kind, content, message_id, traceparent, failures
       )sql",
-      .params = {static_cast<std::int64_t>(count_max), std::int64_t{lease.count()}},
+      .params = {static_cast<std::int64_t>(claim.count_max), std::int64_t{claim.lease.count()}},
   };
 }
 
-Query end_as_sent(DeliveryId id) {
+Query end_as_sent(const std::vector<DeliveryId>& ids) {
+  std::vector<Uuid> uuids;
+  uuids.reserve(ids.size());
+  for (const DeliveryId& id : ids) uuids.push_back(id.uuid);
   return {
       .name = "delivery.mark_sent",
       .read_only = false,
       .sql = R"sql(
         UPDATE deliveries SET status = 'sent', sent_at = now(), updated_at = now()
-        WHERE id = $1 AND status = 'pending'
+        WHERE id = ANY($1::uuid[]) AND status = 'pending'
       )sql",
-      .params = {param(id.uuid)},
+      .params = {array(uuids)},
   };
 }
 
@@ -184,10 +194,11 @@ Query erase_old_contents() {
 }
 
 Query count_pending() {
-  return {.name = "delivery.count_open",
-          .read_only = true,
-          .sql = "SELECT count(*) FROM deliveries WHERE status = 'pending'",
-          .params = {}};
+  return {
+      .name = "delivery.count_open",
+      .read_only = true,
+      .sql = "SELECT count(*) FROM deliveries WHERE status = 'pending' AND due_at <= 'infinity'",
+      .params = {}};
 }
 
 Delivery read_delivery(const postgres::Row& row) {
@@ -203,32 +214,54 @@ Delivery read_delivery(const postgres::Row& row) {
           .failures = static_cast<int>(row.number(7))};
 }
 
-}  // namespace
-
-Task<> PgDeliveryStore::accept(Context context, std::vector<Notice> notices,
-                               std::vector<Erasure> erasures) {
-  std::vector<Query> queries;
-  if (!notices.empty()) queries.push_back(insert_deliveries(notices));
-  // After the insertion, so that a user who registers and leaves in one batch is forgotten.
-  if (!erasures.empty()) queries.push_back(erase_users(erasures));
-  if (queries.empty()) co_return;
-  runtime::crash_point("notification.accept.before_commit");
-  co_await database_.run_all(std::move(context), std::move(queries));
-  runtime::crash_point("notification.accept.after_commit");
+// What the row of a new delivery says; `rows` are the ids of those.
+std::vector<Delivery> claimed_of(std::vector<Notice> notices, const postgres::Rows& rows,
+                                 const std::vector<Erasure>& erasures, std::size_t count_max) {
+  std::unordered_set<std::string> made;
+  for (const auto row : rows) made.insert(row.uuid(0).str());
+  std::vector<Delivery> claimed;
+  notices.resize(std::min(notices.size(), count_max));
+  for (Notice& notice : notices) {
+    const bool forgotten = std::ranges::contains(erasures, notice.user, &Erasure::user);
+    if (forgotten || !made.contains(notice.delivery.uuid.str())) continue;
+    claimed.push_back({.id = notice.delivery,
+                       .user = notice.user,
+                       .subject = std::move(notice.subject),
+                       .kind = notice.kind,
+                       .content = std::move(notice.content),
+                       .message_id = std::move(notice.message_id),
+                       .trace = TraceContext::parse(notice.traceparent).value_or(TraceContext{})});
+  }
+  return claimed;
 }
 
-Task<std::vector<Delivery>> PgDeliveryStore::claim(Context context, std::size_t count_max,
-                                                   std::chrono::milliseconds lease) {
-  const auto rows = co_await database_.run(std::move(context), claim_due(count_max, lease));
+}  // namespace
+
+Task<std::vector<Delivery>> PgDeliveryStore::accept(Context context, std::vector<Notice> notices,
+                                                    std::vector<Erasure> erasures, Claim claim) {
+  std::vector<Query> queries;
+  if (!notices.empty()) queries.push_back(insert_deliveries(notices, claim));
+  // After the insertion, so that a user who registers and leaves in one batch is forgotten.
+  if (!erasures.empty()) queries.push_back(erase_users(erasures));
+  if (queries.empty()) co_return std::vector<Delivery>{};
+  runtime::crash_point("notification.accept.before_commit");
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
+  runtime::crash_point("notification.accept.after_commit");
+  if (notices.empty()) co_return std::vector<Delivery>{};
+  co_return claimed_of(std::move(notices), results.front(), erasures, claim.count_max);
+}
+
+Task<std::vector<Delivery>> PgDeliveryStore::claim(Context context, Claim claim) {
+  const auto rows = co_await database_.run(std::move(context), claim_due(claim));
   std::vector<Delivery> deliveries;
   deliveries.reserve(rows.size());
   for (const auto row : rows) deliveries.push_back(read_delivery(row));
   co_return deliveries;
 }
 
-Task<> PgDeliveryStore::mark_sent(Context context, DeliveryId id) {
+Task<> PgDeliveryStore::mark_sent(Context context, std::vector<DeliveryId> ids) {
   runtime::crash_point("notification.sent.before_commit");
-  co_await database_.run(std::move(context), end_as_sent(id));
+  co_await database_.run(std::move(context), end_as_sent(ids));
   runtime::crash_point("notification.sent.after_commit");
 }
 

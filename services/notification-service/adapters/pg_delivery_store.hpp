@@ -17,11 +17,10 @@ class PgDeliveryStore final : public DeliveryStore {
   PgDeliveryStore(postgres::Database& database, std::function<void()> wake_relay)
       : database_{database}, wake_relay_{std::move(wake_relay)} {}
 
-  Task<> accept(Context context, std::vector<Notice> notices,
-                std::vector<Erasure> erasures) override;
-  Task<std::vector<Delivery>> claim(Context context, std::size_t count_max,
-                                    std::chrono::milliseconds lease) override;
-  Task<> mark_sent(Context context, DeliveryId id) override;
+  Task<std::vector<Delivery>> accept(Context context, std::vector<Notice> notices,
+                                     std::vector<Erasure> erasures, Claim claim) override;
+  Task<std::vector<Delivery>> claim(Context context, Claim claim) override;
+  Task<> mark_sent(Context context, std::vector<DeliveryId> ids) override;
   Task<> suppress(Context context, DeliveryId id) override;
   Task<> fail(Context context, Delivery delivery, std::string reason) override;
   Task<> postpone(Context context, DeliveryId id, Postponement postponement) override;

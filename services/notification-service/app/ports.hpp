@@ -46,6 +46,12 @@ struct Delivery {
   int failures = 0;  ///< refusals so far
 };
 
+/// Deliveries that the caller takes for itself: nobody else gets them before `lease` is over.
+struct Claim {
+  std::size_t count_max = 0;
+  std::chrono::milliseconds lease{};
+};
+
 /// All throw Unavailable when the store cannot answer in time.
 class DeliveryStore {
  public:
@@ -53,16 +59,16 @@ class DeliveryStore {
 
   /// In one transaction: an open delivery for each notice whose (subject, kind) has none, and
   /// nothing left to read or to send of the users to forget. An event that was accepted before
-  /// changes nothing.
-  virtual Task<> accept(Context context, std::vector<Notice> notices,
-                        std::vector<Erasure> erasures) = 0;
+  /// changes nothing. The new deliveries among the first `claim.count_max` notices are claimed and
+  /// returned, in any order; the others are due at once.
+  virtual Task<std::vector<Delivery>> accept(Context context, std::vector<Notice> notices,
+                                             std::vector<Erasure> erasures, Claim claim) = 0;
 
-  /// The open deliveries that are due longest; nobody else gets them before `lease` is over.
-  virtual Task<std::vector<Delivery>> claim(Context context, std::size_t count_max,
-                                            std::chrono::milliseconds lease) = 0;
+  /// The open deliveries that are due longest.
+  virtual Task<std::vector<Delivery>> claim(Context context, Claim claim) = 0;
 
-  /// These four change an open delivery, and no other.
-  virtual Task<> mark_sent(Context context, DeliveryId id) = 0;
+  /// These four change open deliveries, and no others.
+  virtual Task<> mark_sent(Context context, std::vector<DeliveryId> ids) = 0;
   /// The user is erased: no mail, and nothing left to read.
   virtual Task<> suppress(Context context, DeliveryId id) = 0;
   /// Gives up, and tells notification.failed.

@@ -19,6 +19,8 @@ using namespace std::chrono_literals;
 
 struct FakeStore final : DeliveryStore {
   std::deque<Delivery> due;
+  std::vector<std::size_t> marked;  // how many with each statement
+  std::size_t claims = 0;
   std::map<std::string, std::string> ended;  // message id → how
   std::vector<Postponement> postponed;
   int unavailable_next = 0;
@@ -29,30 +31,38 @@ struct FakeStore final : DeliveryStore {
       throw Unavailable{"the database is away"};
     }
   }
-  Task<> accept(Context, std::vector<Notice> notices, std::vector<Erasure>) override {
-    for (Notice& notice : notices) {
-      due.push_back({.id = notice.delivery,
-                     .user = notice.user,
-                     .subject = notice.subject,
-                     .kind = notice.kind,
-                     .content = notice.content,
-                     .message_id = notice.message_id});
-    }
-    co_return;
-  }
-  Task<std::vector<Delivery>> claim(Context, std::size_t count_max,
-                                    std::chrono::milliseconds) override {
+  Task<std::vector<Delivery>> accept(Context, std::vector<Notice> notices, std::vector<Erasure>,
+                                     Claim claim) override {
     std::vector<Delivery> claimed;
-    while (!due.empty() && claimed.size() < count_max) {
+    for (Notice& notice : notices) {
+      Delivery delivery{.id = notice.delivery,
+                        .user = notice.user,
+                        .subject = notice.subject,
+                        .kind = notice.kind,
+                        .content = notice.content,
+                        .message_id = notice.message_id};
+      if (claimed.size() < claim.count_max) {
+        claimed.push_back(std::move(delivery));
+      } else {
+        due.push_back(std::move(delivery));
+      }
+    }
+    co_return claimed;
+  }
+  Task<std::vector<Delivery>> claim(Context, Claim claim) override {
+    ++claims;
+    std::vector<Delivery> claimed;
+    while (!due.empty() && claimed.size() < claim.count_max) {
       claimed.push_back(std::move(due.front()));
       due.pop_front();
     }
     co_return claimed;
   }
-  Task<> mark_sent(Context, DeliveryId id) override {
+  Task<> mark_sent(Context, std::vector<DeliveryId> ids) override {
+    co_await sleep_for(3ms);
     world();
-    ended[id.str()] = "sent";
-    co_return;
+    for (const DeliveryId& id : ids) ended[id.str()] = "sent";
+    marked.push_back(ids.size());
   }
   Task<> suppress(Context, DeliveryId id) override {
     ended[id.str()] = "suppressed";
@@ -102,19 +112,32 @@ class DeliveriesTest : public testing::Test {
     id.uuid.bytes[15] = n;
     return id;
   }
+  static Notice notice(std::uint8_t n) {
+    return {.event = {},
+            .delivery = delivery(n),
+            .user = {},
+            .subject = "ord_" + std::to_string(n),
+            .kind = NoticeKind::order_paid,
+            .content = "{}",
+            .message_id = "<" + std::to_string(n) + "@stoa.test>",
+            .traceparent = ""};
+  }
+  Deliveries::Sources sources() {
+    return {.render =
+                [](const Delivery& d, const Contact& c) {
+                  return RenderedMail{.subject = d.subject, .text = c.name, .html = "<p>"};
+                },
+            .observe =
+                [this](const Delivery&, std::string_view outcome) {
+                  ++ended_;
+                  outcomes_.emplace_back(outcome);
+                },
+            .jitter = [] { return 1.0; }};
+  }
   /// Accepts `count` notices and lets them go until `ends` attempts have ended.
   void accept(std::uint8_t count, std::size_t ends) {
     std::vector<Notice> notices;
-    for (std::uint8_t n = 1; n <= count; ++n) {
-      notices.push_back({.event = {},
-                         .delivery = delivery(n),
-                         .user = {},
-                         .subject = "ord_" + std::to_string(n),
-                         .kind = NoticeKind::order_paid,
-                         .content = "{}",
-                         .message_id = "<" + std::to_string(n) + "@stoa.test>",
-                         .traceparent = ""});
-    }
+    for (std::uint8_t n = 1; n <= count; ++n) notices.push_back(notice(n));
     testing_support::run_on(loops_, accept_and_wait(std::move(notices), ends));
   }
   Task<> accept_and_wait(std::vector<Notice> notices, std::size_t ends) {
@@ -129,22 +152,8 @@ class DeliveriesTest : public testing::Test {
   FakeMailer mailer_;
   std::size_t ended_ = 0;
   std::vector<std::string> outcomes_;
-  Deliveries deliveries_{loops_,
-                         store_,
-                         contacts_,
-                         mailer_,
-                         {.render =
-                              [](const Delivery& d, const Contact& c) {
-                                return RenderedMail{
-                                    .subject = d.subject, .text = c.name, .html = "<p>"};
-                              },
-                          .observe =
-                              [this](const Delivery&, std::string_view outcome) {
-                                ++ended_;
-                                outcomes_.emplace_back(outcome);
-                              },
-                          .jitter = [] { return 1.0; }},
-                         {.in_flight_max = 2}};
+  Deliveries deliveries_{loops_,  store_,    contacts_,
+                         mailer_, sources(), {.in_flight_max = 2, .waiting_max = 4}};
 };
 
 TEST_F(DeliveriesTest, SendsWhatWasAccepted) {
@@ -156,6 +165,29 @@ TEST_F(DeliveriesTest, SendsWhatWasAccepted) {
   EXPECT_EQ(mailer_.sent[0].subject, "ord_1");
   EXPECT_EQ(end_of(5), "sent");
   EXPECT_LE(mailer_.at_once_max, 2U);
+}
+
+TEST_F(DeliveriesTest, AsksTheStoreForNothingWhenItHasRoomForWhatItAccepts) {
+  accept(4, 4);
+
+  EXPECT_EQ(mailer_.sent.size(), 4U);
+  EXPECT_EQ(store_.claims, 0U);
+}
+
+TEST_F(DeliveriesTest, RecordsTogetherWhatWentOutMeanwhile) {
+  accept(20, 20);
+
+  EXPECT_EQ(store_.ended.size(), 20U);
+  EXPECT_LT(store_.marked.size(), 20U);
+}
+
+TEST_F(DeliveriesTest, LeavesToItsRowWhatItsLeaseDoesNotCover) {
+  Deliveries late{loops_,  store_,    contacts_,
+                  mailer_, sources(), {.lease = 1s, .attempt_timeout = 2s}};
+  testing_support::run_on(loops_, late.accept({}, {notice(1)}, {}));
+
+  EXPECT_TRUE(mailer_.sent.empty());
+  EXPECT_EQ(end_of(1), "");
 }
 
 TEST_F(DeliveriesTest, MailsNobodyWhoIsErased) {
@@ -202,11 +234,11 @@ TEST_F(DeliveriesTest, CountsNothingWhileTheMailServerIsAway) {
 
 TEST_F(DeliveriesTest, PausesInsteadOfFailingThroughTheWholeBacklog) {
   contacts_.away = true;
-  accept(50, 2);
+  accept(50, 1);
 
-  // Two were in flight; the others were not even claimed.
-  EXPECT_LE(store_.postponed.size(), 4U);
-  EXPECT_GE(store_.due.size(), 46U);
+  // At most two were in flight; the others that there was room for wait, the rest is not claimed.
+  EXPECT_LE(store_.postponed.size(), 2U);
+  EXPECT_EQ(store_.due.size(), 46U);
 }
 
 TEST_F(DeliveriesTest, RemembersAMailThatIsOutThoughTheDatabaseIsAway) {

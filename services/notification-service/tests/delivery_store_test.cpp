@@ -41,11 +41,12 @@ class DeliveryStoreTest : public testing::Test {
             .message_id = message_id(id, "stoa.test"),
             .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
   }
-  void accept(std::vector<Notice> notices, std::vector<Erasure> erasures = {}) {
-    run_on(loops_, store_.accept(soon(), std::move(notices), std::move(erasures)));
+  std::vector<Delivery> accept(std::vector<Notice> notices, std::vector<Erasure> erasures = {},
+                               Claim claim = {}) {
+    return run_on(loops_, store_.accept(soon(), std::move(notices), std::move(erasures), claim));
   }
   std::vector<Delivery> claim(std::size_t count = 10, std::chrono::milliseconds lease = 60s) {
-    return run_on(loops_, store_.claim(soon(), count, lease));
+    return run_on(loops_, store_.claim(soon(), {.count_max = count, .lease = lease}));
   }
   static Context soon() { return Context{}.within(10s); }
   std::string sql(const std::string& statements) { return PrivatePostgres::sql(dsn_, statements); }
@@ -72,6 +73,34 @@ TEST_F(DeliveryStoreTest, HandsOutWhatWasAccepted) {
   EXPECT_EQ(claimed[0].message_id, accepted.message_id);
   EXPECT_EQ(claimed[0].trace.traceparent(), accepted.traceparent);
   EXPECT_EQ(claimed[0].failures, 0);
+}
+
+TEST_F(DeliveryStoreTest, ClaimsWithTheInsertionWhatTheCallerHasRoomFor) {
+  const Notice first = notice("ord_1");
+  const Notice second = notice("ord_2");
+  const auto claimed = accept({first, second}, {}, {.count_max = 1, .lease = 60s});
+
+  ASSERT_EQ(claimed.size(), 1U);
+  EXPECT_EQ(claimed[0].id, first.delivery);
+  EXPECT_EQ(claimed[0].subject, "ord_1");
+  EXPECT_EQ(claimed[0].trace.traceparent(), first.traceparent);
+  const auto due = claim();
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].id, second.delivery);
+}
+
+TEST_F(DeliveryStoreTest, ClaimsNothingThatWasThereBefore) {
+  const Notice same = notice("ord_1");
+  accept({same});
+  const Claim two{.count_max = 2, .lease = 60s};
+
+  EXPECT_TRUE(accept({same, notice("ord_1")}, {}, two).empty());
+}
+
+TEST_F(DeliveryStoreTest, ClaimsNoMailForWhoIsForgottenInTheSameBatch) {
+  const Erasure erasure{.event = {crypto::new_uuid()}, .user = ann};
+
+  EXPECT_TRUE(accept({notice("ord_1")}, {erasure}, {.count_max = 9, .lease = 60s}).empty());
 }
 
 TEST_F(DeliveryStoreTest, TakesARepeatedEventOnce) {
@@ -108,7 +137,7 @@ TEST_F(DeliveryStoreTest, GivesNoMoreThanAskedFor) {
 TEST_F(DeliveryStoreTest, EndsADeliveryOnce) {
   accept({notice("ord_1")});
   const auto claimed = claim(1, 0ms);
-  run_on(loops_, store_.mark_sent(soon(), claimed[0].id));
+  run_on(loops_, store_.mark_sent(soon(), {claimed[0].id}));
   run_on(loops_, store_.suppress(soon(), claimed[0].id));
   run_on(loops_, store_.fail(soon(), claimed[0], "late"));
 
@@ -145,7 +174,7 @@ TEST_F(DeliveryStoreTest, PostponesAndCountsRefusals) {
 TEST_F(DeliveryStoreTest, ForgetsAUserAndNobodyElse) {
   accept({notice("ord_1"), notice("ord_2"), notice("ord_3", NoticeKind::order_paid, bob)});
   const auto first = claim(1);
-  run_on(loops_, store_.mark_sent(soon(), first[0].id));
+  run_on(loops_, store_.mark_sent(soon(), {first[0].id}));
 
   accept({}, {{.event = {crypto::new_uuid()}, .user = ann}});
 
@@ -178,7 +207,7 @@ TEST_F(DeliveryStoreTest, ErasesOldContentsButNoneThatIsStillDue) {
 
 TEST_F(DeliveryStoreTest, CountsWhatIsOpen) {
   accept({notice("ord_1"), notice("ord_2")});
-  run_on(loops_, store_.mark_sent(soon(), claim(1)[0].id));
+  run_on(loops_, store_.mark_sent(soon(), {claim(1)[0].id}));
 
   EXPECT_EQ(run_on(loops_, store_.count_open(soon())), 1);
 }

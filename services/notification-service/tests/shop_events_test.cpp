@@ -22,15 +22,14 @@ struct AcceptingStore final : DeliveryStore {
   std::vector<Notice> notices;
   std::vector<Erasure> erasures;
 
-  Task<> accept(Context, std::vector<Notice> told, std::vector<Erasure> gone) override {
+  Task<std::vector<Delivery>> accept(Context, std::vector<Notice> told, std::vector<Erasure> gone,
+                                     Claim) override {
     notices = std::move(told);
     erasures = std::move(gone);
-    co_return;
-  }
-  Task<std::vector<Delivery>> claim(Context, std::size_t, std::chrono::milliseconds) override {
     co_return std::vector<Delivery>{};
   }
-  Task<> mark_sent(Context, DeliveryId) override { co_return; }
+  Task<std::vector<Delivery>> claim(Context, Claim) override { co_return std::vector<Delivery>{}; }
+  Task<> mark_sent(Context, std::vector<DeliveryId>) override { co_return; }
   Task<> suppress(Context, DeliveryId) override { co_return; }
   Task<> fail(Context, Delivery, std::string) override { co_return; }
   Task<> postpone(Context, DeliveryId, Postponement) override { co_return; }
