@@ -1,12 +1,17 @@
 #include "services/product-service/adapters/list_query.hpp"
-#include "services/product-service/tests/fixture.hpp"
+#include "services/product-service/tests/worlds.hpp"
 
+// One suite for the fake and for PostgreSQL.
 namespace stoa::product {
 namespace {
 
-class CatalogueStoreTest : public StoreTest {
+class CatalogueStoreSuite : public WorldTest {
  protected:
-  ProductPage list(ListQuery query) { return run(catalogue_.list({}, std::move(query))); }
+  explicit CatalogueStoreSuite(Kind kind) : WorldTest{kind} {}
+
+  CatalogueStore& catalogue() { return world_->catalogue(); }
+
+  ProductPage list(ListQuery query) { return run(catalogue().list({}, std::move(query))); }
 
   std::vector<std::string> names(ListQuery query) {
     std::vector<std::string> names;
@@ -37,39 +42,48 @@ class CatalogueStoreTest : public StoreTest {
 
   Result<Product> change(ProductId id, std::optional<std::int64_t> version,
                          std::function<Result<Product>(Product)> edit) {
-    return run(catalogue_.change({}, {.product = id,
-                                      .version = version,
-                                      .event_id = crypto::new_uuid(),
-                                      .edit = std::move(edit)}));
+    return run(catalogue().change({}, {.product = id,
+                                       .version = version,
+                                       .event_id = crypto::new_uuid(),
+                                       .edit = std::move(edit)}));
+  }
+
+  static InsertProduct insertion(NewProduct wanted_product) {
+    return {.product = *make_product(wanted_product), .stock = {3}, .event_id = crypto::new_uuid()};
   }
 };
 
+class CatalogueStoreTest : public CatalogueStoreSuite, public testing::WithParamInterface<Kind> {
+ protected:
+  CatalogueStoreTest() : CatalogueStoreSuite{GetParam()} {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, CatalogueStoreTest, testing::Values(Kind::fake, Kind::postgres),
+                         [](const auto& kind) { return name(kind.param); });
+
 using Names = std::vector<std::string>;
 
-TEST_F(CatalogueStoreTest, ReadsBackWhatWasStored) {
+TEST_P(CatalogueStoreTest, ReadsBackWhatWasStored) {
   NewProduct wanted = new_product("Teapot", {3, 0});
   wanted.description = "<p>Warm</p>";
   wanted.tags = {"tea", "iron, cast"};
   wanted.variants[0].prices = {Money{1'299, euro}, Money{1'399, dollar}};
   const Product stored = store(wanted);
 
-  const auto read = run(catalogue_.find({}, stored.id));
+  const auto read = run(catalogue().find({}, stored.id));
   ASSERT_TRUE(read);
   EXPECT_EQ(*read, stored);
-  EXPECT_EQ(run(catalogue_.product_of({}, stored.variants[1].id)), stored.id);
-  EXPECT_EQ(run(catalogue_.find({}, new_id<ProductId>())), std::nullopt);
-  EXPECT_EQ(broken_stock(), "0");
-  EXPECT_EQ(sql("SELECT data->>'product_id' FROM outbox WHERE type = 'product.updated'"),
-            stored.id.str());
+  EXPECT_EQ(run(catalogue().product_of({}, stored.variants[1].id)), stored.id);
+  EXPECT_EQ(run(catalogue().find({}, new_id<ProductId>())), std::nullopt);
+  EXPECT_TRUE(world_->books_agree());
+  EXPECT_EQ(world_->told(), 1);
 }
 
-TEST_F(CatalogueStoreTest, RefusesAHandleOrASkuOfAnotherProduct) {
+TEST_P(CatalogueStoreTest, RefusesAHandleOrASkuOfAnotherProduct) {
   const Product stored = store(new_product("Teapot", {3}));
   NewProduct twin = new_product("Teapot", {3});
-  const auto insert = [&](NewProduct wanted) {
-    InsertProduct command{
-        .product = *make_product(wanted), .stock = {3}, .event_id = crypto::new_uuid()};
-    return run(catalogue_.insert({}, std::move(command)));
+  const auto insert = [&](NewProduct wanted_product) {
+    return run(catalogue().insert({}, insertion(std::move(wanted_product))));
   };
   twin.handle = stored.handle;
   EXPECT_EQ(*insert(twin), Inserted::handle_taken);
@@ -78,20 +92,49 @@ TEST_F(CatalogueStoreTest, RefusesAHandleOrASkuOfAnotherProduct) {
   const auto refused = insert(twin);
   EXPECT_EQ(refused.error().code, "sku_taken");
   EXPECT_EQ(refused.error().fields.at(0).pointer, "/variants/0/sku");
-  EXPECT_EQ(sql("SELECT count(*) FROM products"), "1");
+  EXPECT_EQ(run(catalogue().find({}, twin.id)), std::nullopt);
+  EXPECT_EQ(world_->told(), 1);
+}
+
+TEST_P(CatalogueStoreTest, KeepsTheFirstAnswerOfAKey) {
+  const RequestKey key{
+      .origin = crypto::new_uuid(), .caller = "usr_x", .fingerprint = std::string(64, 'a')};
+  const auto insert = [&](const char* product_name) {
+    InsertProduct command = insertion(new_product(product_name, {3}));
+    command.key = key;
+    command.answer = {.status = 201, .headers = "location: /x\r\n", .body = product_name};
+    return *run(catalogue().insert({}, std::move(command)));
+  };
+  EXPECT_EQ(*run(catalogue().look_up({}, key)), std::nullopt);
+  EXPECT_EQ(insert("Teapot"), Inserted::stored);
+  EXPECT_EQ(insert("Cup"), Inserted::key_taken);
+
+  const auto answer = **run(catalogue().look_up({}, key));
+  EXPECT_EQ(answer.status, 201);
+  EXPECT_EQ(answer.headers, "location: /x\r\nIdempotent-Replayed: true\r\n");
+  EXPECT_EQ(answer.body, "Teapot");
+  RequestKey reused = key;
+  reused.fingerprint = std::string(64, 'b');
+  EXPECT_EQ(run(catalogue().look_up({}, reused)).error().code, "idempotency_key_reused");
+  EXPECT_EQ(names({.currency = euro}), (Names{"Teapot"}));
 }
 
 struct Ordering {
-  const char* name;
+  const char* title;
   Sort sort;
   Names names;
 };
 
-class Lists : public CatalogueStoreTest, public testing::WithParamInterface<Ordering> {};
+class Lists : public CatalogueStoreSuite,
+              public testing::WithParamInterface<std::tuple<Kind, Ordering>> {
+ protected:
+  Lists() : CatalogueStoreSuite{std::get<Kind>(GetParam())} {}
+};
 
 TEST_P(Lists, PageByPageInEveryOrder) {
   fill();
-  ListQuery query{.currency = euro, .sort = GetParam().sort, .limit = 2};
+  const Ordering& ordering = std::get<Ordering>(GetParam());
+  ListQuery query{.currency = euro, .sort = ordering.sort, .limit = 2};
   Names all;
   do {
     const ProductPage page = list(query);
@@ -99,22 +142,32 @@ TEST_P(Lists, PageByPageInEveryOrder) {
     query.after = page.next;
   } while (query.after);
 
-  EXPECT_EQ(all, GetParam().names);
+  EXPECT_EQ(all, ordering.names);
+}
+
+const Names by_name{"Apron", "Bowl", "Cup", "Lamp", "Teapot"};
+const Names by_number{"Cup", "Apron", "Teapot", "Lamp", "Bowl"};
+
+Names reversed(Names names) {
+  std::ranges::reverse(names);
+  return names;
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Sorts, Lists,
-    testing::Values(
-        Ordering{"Newest", Sort::newest, {"Bowl", "Lamp", "Teapot", "Apron", "Cup"}},
-        Ordering{"Oldest", Sort::oldest, {"Cup", "Apron", "Teapot", "Lamp", "Bowl"}},
-        Ordering{"Cheapest", Sort::cheapest, {"Cup", "Apron", "Teapot", "Lamp", "Bowl"}},
-        Ordering{"Dearest", Sort::dearest, {"Bowl", "Lamp", "Teapot", "Apron", "Cup"}},
-        Ordering{"Name", Sort::name, {"Apron", "Bowl", "Cup", "Lamp", "Teapot"}},
-        Ordering{
-            "NameDescending", Sort::name_descending, {"Teapot", "Lamp", "Cup", "Bowl", "Apron"}}),
-    [](const auto& ordering) { return ordering.param.name; });
+    testing::Combine(testing::Values(Kind::fake, Kind::postgres),
+                     testing::Values(Ordering{"Newest", Sort::newest, reversed(by_number)},
+                                     Ordering{"Oldest", Sort::oldest, by_number},
+                                     Ordering{"Cheapest", Sort::cheapest, by_number},
+                                     Ordering{"Dearest", Sort::dearest, reversed(by_number)},
+                                     Ordering{"Name", Sort::name, by_name},
+                                     Ordering{"NameDescending", Sort::name_descending,
+                                              reversed(by_name)})),
+    [](const auto& both) {
+      return name(std::get<Kind>(both.param)) + std::get<Ordering>(both.param).title;
+    });
 
-TEST_F(CatalogueStoreTest, FiltersByCategoryPriceAndStockInEveryOrder) {
+TEST_P(CatalogueStoreTest, FiltersByCategoryPriceAndStockInEveryOrder) {
   fill();
   for (const Sort sort : {Sort::newest, Sort::cheapest, Sort::name}) {
     auto kitchen = names({.category = "kitchen", .currency = euro, .sort = sort});
@@ -134,7 +187,7 @@ TEST_F(CatalogueStoreTest, FiltersByCategoryPriceAndStockInEveryOrder) {
   EXPECT_TRUE(names({.currency = dollar, .sort = Sort::cheapest}).empty());
 }
 
-TEST_F(CatalogueStoreTest, FindsWordsTheirBeginningsAndTheirMisspellings) {
+TEST_P(CatalogueStoreTest, FindsWordsTheirBeginningsAndTheirMisspellings) {
   NewProduct shirt = new_product("Harbour Linen Shirt", {5});
   shirt.tags = {"summer"};
   shirt.description = "Washed in the mill";
@@ -153,7 +206,7 @@ TEST_F(CatalogueStoreTest, FindsWordsTheirBeginningsAndTheirMisspellings) {
   EXPECT_EQ(found("' | ! & (shirt:*"), (Names{"Canvas Shirt 8e12", "Harbour Linen Shirt"}));
 }
 
-TEST_F(CatalogueStoreTest, ChangesOnlyTheVersionThatWasSeen) {
+TEST_P(CatalogueStoreTest, ChangesOnlyTheVersionThatWasSeen) {
   const Product stored = store(new_product("Teapot", {3}));
   const auto rename = [](Product product) {
     return patched(std::move(product), {.name = "Pot"}, moment(9));
@@ -162,13 +215,32 @@ TEST_F(CatalogueStoreTest, ChangesOnlyTheVersionThatWasSeen) {
   const auto changed = change(stored.id, 1, rename);
   ASSERT_TRUE(changed);
   EXPECT_EQ(changed->version, 2);
-  EXPECT_EQ(*run(catalogue_.find({}, stored.id)), *changed);
+  EXPECT_EQ(*run(catalogue().find({}, stored.id)), *changed);
   EXPECT_EQ(change(stored.id, 1, rename).error().code, "etag_mismatch");
   EXPECT_EQ(change(new_id<ProductId>(), 1, rename).error().code, "product_not_found");
   EXPECT_EQ(found("pot"), (Names{"Pot"}));
+  EXPECT_EQ(world_->told(), 2) << "a refused edit is no news";
 }
 
-TEST_F(CatalogueStoreTest, HidesWhatIsArchivedFromListsAndBuyers) {
+TEST_P(CatalogueStoreTest, TellsNothingWhereNothingChanges) {
+  const Product stored = store(new_product("Teapot", {3}));
+  const auto same = change(stored.id, 1, [](Product product) { return Result<Product>{product}; });
+  EXPECT_EQ(same->version, 1);
+  EXPECT_EQ(world_->told(), 1);
+}
+
+TEST_P(CatalogueStoreTest, RefusesToRenameAVariantToASkuThatIsTaken) {
+  const Product first = store(new_product("Teapot", {3}));
+  const Product second = store(new_product("Cup", {3}));
+  const auto refused = change(second.id, 1, [&](Product product) {
+    return with_variant(std::move(product), second.variants[0].id, {.sku = first.variants[0].sku},
+                        moment(9));
+  });
+  EXPECT_EQ(refused.error().code, "sku_taken");
+  EXPECT_EQ(*run(catalogue().find({}, second.id)), second);
+}
+
+TEST_P(CatalogueStoreTest, HidesWhatIsArchivedFromListsAndBuyers) {
   const Product stored = store(new_product("Teapot", {3}));
   ASSERT_TRUE(change(stored.id, std::nullopt, [](Product product) {
     return Result<Product>{archived(std::move(product), moment(9))};
@@ -176,9 +248,7 @@ TEST_F(CatalogueStoreTest, HidesWhatIsArchivedFromListsAndBuyers) {
 
   EXPECT_TRUE(names({.currency = euro}).empty());
   EXPECT_TRUE(found("teapot").empty());
-  EXPECT_EQ(run(stock_.reserve({}, wanted({{stored.variants[0].id, 1}}))).error().code,
-            "variant_not_found");
-  EXPECT_TRUE(run(catalogue_.find({}, stored.id))) << "its history stays";
+  EXPECT_TRUE(run(catalogue().find({}, stored.id))) << "its history stays";
 }
 
 }  // namespace

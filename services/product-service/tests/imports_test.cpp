@@ -1,20 +1,21 @@
 #include "services/product-service/app/imports.hpp"
 
-#include <filesystem>
 #include <format>
+#include <numeric>
 
 #include "services/product-service/adapters/http_imports.hpp"
-#include "services/product-service/tests/fixture.hpp"
+#include "services/product-service/tests/worlds.hpp"
 
+// One suite for the fake and for PostgreSQL.
 namespace stoa::product {
 namespace {
 
-struct NoCache final : CatalogueCache {
-  Task<> forget(Context, std::vector<ProductId>) override { co_return; }
-};
-
-class ImportsTest : public StoreTest {
+class ImportsTest : public WorldTest, public testing::WithParamInterface<Kind> {
  protected:
+  ImportsTest() : WorldTest{GetParam()} {}
+
+  ImportStore& imports() { return world_->imports(); }
+
   Imports::Sources sources(std::size_t products_per_step, std::size_t steps_per_turn) {
     return {.next_uuid = crypto::new_uuid,
             .now = [] { return moment(0); },
@@ -59,25 +60,46 @@ class ImportsTest : public StoreTest {
     return text;
   }
 
-  NoCache cache_;
-  Imports worker_{imports_, catalogue_, cache_, sources(5, 3)};
+  std::vector<std::string> listed() {
+    std::vector<std::string> names;
+    ListQuery query{.currency = euro, .sort = Sort::oldest, .limit = 100};
+    for (const Product& product : run(world_->catalogue().list({}, query)).products) {
+      names.push_back(product.handle);
+    }
+    return names;
+  }
+
+  std::size_t variant_count() { return world_->on_hand().size(); }
+  std::int64_t units() {
+    const auto all = world_->on_hand();
+    return std::accumulate(all.begin(), all.end(), std::int64_t{0});
+  }
+
+  CountingCache cache_;
+  Imports worker_{imports(), world_->catalogue(), cache_, sources(5, 3)};
 };
 
-TEST_F(ImportsTest, StoresProductsWithTheirStockAndJournal) {
+INSTANTIATE_TEST_SUITE_P(Stores, ImportsTest, testing::Values(Kind::fake, Kind::postgres),
+                         [](const auto& kind) { return name(kind.param); });
+
+TEST_P(ImportsTest, StoresProductsWithTheirStockAndJournal) {
   const auto report = finish(upload(header() + rows(23)));
 
   EXPECT_EQ(report.import.state, ImportState::completed);
   EXPECT_EQ(report.import.created, 23);
   EXPECT_EQ(report.import.rows, 46);
   EXPECT_EQ(report.import.problem_count, 0);
-  EXPECT_EQ(sql("SELECT count(*) FROM variants"), "46");
-  EXPECT_EQ(sql("SELECT sum(on_hand) FROM stock"), std::to_string(46 * 7));
-  EXPECT_EQ(broken_stock(), "0");
-  EXPECT_EQ(sql("SELECT count(*) FROM import_chunks"), "0");
+  EXPECT_EQ(listed().size(), 23U);
+  EXPECT_EQ(variant_count(), 46U);
+  EXPECT_EQ(units(), 46 * 7);
+  EXPECT_TRUE(world_->books_agree());
+  EXPECT_EQ(world_->told(), 23);
+  EXPECT_EQ(cache_.forgotten.size(), 23U) << "readers are told after each step";
+  EXPECT_EQ(world_->stored_chunks(), 0);
   EXPECT_EQ(run(worker_.work()).found, false);
 }
 
-TEST_F(ImportsTest, TellsBrokenRowsAndLosesNothingElse) {
+TEST_P(ImportsTest, TellsBrokenRowsAndLosesNothingElse) {
   const std::string broken =
       "bad-price,Bad,,,X-1,free,1\r\n"
       "bad-quote,\"Bad,,,X-2,1,1\r\n"
@@ -98,73 +120,135 @@ TEST_F(ImportsTest, TellsBrokenRowsAndLosesNothingElse) {
   EXPECT_EQ(report.problems[2].line, 22);
 }
 
-TEST_F(ImportsTest, ChangesNothingTheSecondTime) {
+TEST_P(ImportsTest, ChangesNothingTheSecondTime) {
   finish(upload(header() + rows(6)));
   const auto report = finish(upload(header() + rows(6, 99)));
 
   EXPECT_EQ(report.import.unchanged, 6);
-  EXPECT_EQ(sql("SELECT sum(on_hand) FROM stock"), std::to_string(12 * 7))
-      << "quantities count for new variants only";
+  EXPECT_EQ(units(), 12 * 7) << "quantities count for new variants only";
+  EXPECT_EQ(world_->told(), 6);
 }
 
-TEST_F(ImportsTest, SetsStockWhenAskedButNeverBelowWhatIsReserved) {
+TEST_P(ImportsTest, SetsStockWhenAskedButNeverBelowWhatIsReserved) {
   finish(upload(header() + rows(2)));
-  const VariantId held{*Uuid::parse(sql("SELECT id FROM variants WHERE sku = 'S-0'"))};
-  ASSERT_TRUE(run(stock_.reserve({}, wanted({{held, 5}}))));
+  ListQuery query{.words = {"0"}, .currency = euro, .sort = Sort::best};
+  const auto found = run(world_->catalogue().list({}, std::move(query)));
+  world_->hold(found.products.at(0).variants.at(0).id, 5);
 
   const auto report = finish(upload(header() + rows(2, 4), true));
 
   EXPECT_EQ(report.import.refused, 1);
   EXPECT_EQ(report.problems.at(0).code, "stock_below_reserved");
-  EXPECT_EQ(on_hand(held), 7) << "all or nothing: its sibling is left alone, too";
-  EXPECT_EQ(sql("SELECT sum(on_hand) FROM stock"), std::to_string(2 * 7 + 2 * 4));
-  EXPECT_EQ(broken_stock(), "0");
+  EXPECT_EQ(units(), 2 * 7 + 2 * 4) << "all or nothing: its sibling is left alone, too";
+  EXPECT_TRUE(world_->books_agree());
 }
 
-TEST_F(ImportsTest, GoesOnBehindTheLastStepOfAWorkerThatDied) {
+TEST_P(ImportsTest, GoesOnBehindTheLastStepOfAWorkerThatDied) {
   const ImportId id = upload(header() + rows(30));
   ASSERT_TRUE(run(worker_.work()).found);
-  const std::string done = sql("SELECT count(*) FROM products");
-  ASSERT_EQ(done, "15");
+  ASSERT_EQ(listed().size(), 15U);
   // The next worker claims it and dies before its first step.
-  ASSERT_TRUE(run(imports_.claim({}, crypto::new_uuid())));
+  ASSERT_TRUE(run(imports().claim({}, crypto::new_uuid())));
   EXPECT_FALSE(run(worker_.work()).found) << "leased";
-  sql("UPDATE imports SET lease_until = now() - interval '1 second'");
+  world_->end_leases();
 
   const auto report = finish(id);
 
   EXPECT_EQ(report.import.created, 30);
   EXPECT_EQ(report.import.rows, 60);
-  EXPECT_EQ(sql("SELECT count(*) FROM variants"), "60");
-  EXPECT_EQ(broken_stock(), "0");
+  EXPECT_EQ(variant_count(), 60U);
+  EXPECT_TRUE(world_->books_agree());
 }
 
-TEST_F(ImportsTest, StoresNothingOnceAnotherWorkerHasTheImport) {
+TEST_P(ImportsTest, StoresNothingOnceAnotherWorkerHasTheImport) {
   const ImportId id = upload(header() + rows(3));
   const Uuid slow = crypto::new_uuid();
-  ASSERT_TRUE(run(imports_.claim({}, slow)));
-  sql("UPDATE imports SET lease_until = now() - interval '1 second'");
-  ASSERT_TRUE(run(imports_.claim({}, crypto::new_uuid())));
+  ASSERT_TRUE(run(imports().claim({}, slow)));
+  world_->end_leases();
+  ASSERT_TRUE(run(imports().claim({}, crypto::new_uuid())));
 
-  const auto late = run(imports_.store(
+  const auto late = run(imports().store(
       {}, {.import = id, .worker = slow, .next_uuid = crypto::new_uuid, .now = moment(0)}));
   EXPECT_FALSE(late.leased);
+  run(imports().hand_back({}, id, slow));
+  run(imports().finish({}, id, slow, ""));
+  EXPECT_EQ(run(worker_.find({}, id))->import.state, ImportState::running);
+  EXPECT_FALSE(run(worker_.work()).found) << "nor does it end the other's lease";
 }
 
-TEST_F(ImportsTest, LeavesNothingOfAnUploadThatWasDiscarded) {
+TEST_P(ImportsTest, LeavesNothingOfAnUploadThatWasDiscarded) {
   auto upload = run(worker_.begin({}, euro, false, "usr_x"));
   run(worker_.append({}, &upload, "Handle\n"));
   EXPECT_EQ(run(worker_.find({}, upload.import.id)).error().code, "import_not_found");
   EXPECT_FALSE(run(worker_.work()).found);
 
   run(worker_.discard({}, upload.import.id));
-  EXPECT_EQ(sql("SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM import_chunks)"),
-            "0");
+  EXPECT_EQ(world_->stored_chunks(), 0);
 }
 
-TEST_F(ImportsTest, FailsAsAWholeWithoutAHandleColumnOrContent) {
+TEST_P(ImportsTest, FailsAsAWholeWithoutAHandleColumnOrContent) {
   EXPECT_EQ(finish(upload("Title,Price\nx,1\n")).import.state, ImportState::failed);
   EXPECT_EQ(finish(upload("")).import.state, ImportState::failed);
+}
+
+TEST_P(ImportsTest, DiscardsOnlyWhatWasImported) {
+  const ImportId id = upload(header() + rows(3));
+  run(worker_.discard({}, id));
+  EXPECT_EQ(finish(id).import.created, 3) << "what was answered 202 is not discarded";
+}
+
+TEST_P(ImportsTest, RemovesUploadsWhoseProcessDied) {
+  const auto begun = [&](Instant at) {
+    Import import{.id = new_id<ImportId>(), .currency = euro, .caller = "usr_x", .created_at = at};
+    run(imports().begin_upload({}, import));
+    run(imports().append({}, import.id, 0, "Handle\n"));
+  };
+  begun(Instant{});
+  begun(Instant{std::chrono::days{365 * 200}});
+
+  EXPECT_EQ(run(worker_.discard_stale({})), 1);
+  EXPECT_EQ(world_->stored_chunks(), 1) << "the other may still be sent";
+}
+
+TEST_P(ImportsTest, AnswersARepeatedKeyWithTheFirstImport) {
+  const RequestKey key{
+      .origin = crypto::new_uuid(), .caller = "usr_x", .fingerprint = std::string(64, 'a')};
+  const auto complete = [&](const RequestKey& with) {
+    auto upload = run(worker_.begin({}, euro, false, "usr_x"));
+    run(worker_.append({}, &upload, header() + rows(1)));
+    return run(worker_.complete({}, std::move(upload), "00", with));
+  };
+  const auto first = complete(key);
+  const auto again = complete(key);
+  ASSERT_TRUE(first && again);
+  EXPECT_EQ(again->body, first->body);
+  EXPECT_EQ(world_->stored_chunks(), 1) << "the second upload is gone";
+  RequestKey other = key;
+  other.fingerprint = std::string(64, 'b');
+  EXPECT_EQ(complete(other).error().code, "idempotency_key_reused");
+  EXPECT_EQ(world_->stored_chunks(), 1);
+}
+
+TEST_P(ImportsTest, GivesUpWhatKillsItsWorkers) {
+  const ImportId id = upload(header() + rows(3));
+  for (int death = 0; death < 5; ++death) {
+    ASSERT_TRUE(run(imports().claim({}, crypto::new_uuid())));
+    world_->end_leases();
+  }
+  const auto report = finish(id);
+  EXPECT_EQ(report.import.state, ImportState::failed);
+  EXPECT_NE(report.import.failure, "");
+  EXPECT_TRUE(listed().empty());
+  EXPECT_FALSE(run(worker_.work()).found);
+}
+
+TEST_P(ImportsTest, TellsTheFirstThousandProblemsAndCountsAll) {
+  std::string text = header();
+  for (int i = 0; i < 1'003; ++i) text += std::format("p-{0},P,,,S-{0},free,1\r\n", i);
+  const auto report = finish(upload(text));
+  EXPECT_EQ(report.import.problem_count, 1'003);
+  EXPECT_EQ(report.problems.size(), 1'000U);
+  EXPECT_EQ(report.problems.back().line, 1'001);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "servicekit/testing/run.hpp"
 
 #include "services/product-service/adapters/cursor.hpp"
+#include "services/product-service/tests/samples.hpp"
 
 namespace stoa::product {
 namespace {
@@ -46,14 +47,6 @@ struct FakeOrders final : OrderReservations {
   }
 };
 
-struct CountingCache final : CatalogueCache {
-  std::size_t forgotten = 0;
-  Task<> forget(Context, std::vector<ProductId> products) override {
-    forgotten += products.size();
-    co_return;
-  }
-};
-
 class ReservationsTest : public testing::Test {
  protected:
   ReservationId overdue(std::optional<ReservationFate> fate) {
@@ -86,7 +79,7 @@ TEST_F(ReservationsTest, SweepDoesWhatALostEventWouldHaveDone) {
   EXPECT_EQ(stock_.settled.at(paid), Settlement::commit);
   EXPECT_EQ(stock_.settled.at(cancelled), Settlement::end);
   EXPECT_FALSE(stock_.settled.contains(pending)) << "its order may yet be paid";
-  EXPECT_EQ(cache_.forgotten, 3U);
+  EXPECT_EQ(cache_.forgotten.size(), 3U);
 }
 
 TEST_F(ReservationsTest, GivesNothingBackWithoutAnAnswer) {

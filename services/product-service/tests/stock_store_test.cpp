@@ -82,6 +82,18 @@ TEST_F(StockStoreTest, RefusesWhatIsNotOnSale) {
   EXPECT_EQ(reserve(in_dollars).error().code, "currency_not_available");
 }
 
+TEST_F(StockStoreTest, SellsNothingOfWhatIsArchived) {
+  const Product stored = store(new_product("Teapot", {3}));
+  ASSERT_TRUE(run(world_->catalogue().change({}, {.product = stored.id,
+                                                  .version = std::nullopt,
+                                                  .event_id = crypto::new_uuid(),
+                                                  .edit = [](Product product) {
+                                                    return Result<Product>{
+                                                        archived(std::move(product), moment(9))};
+                                                  }})));
+  EXPECT_EQ(reserve(wanted({{stored.variants[0].id, 1}})).error().code, "variant_not_found");
+}
+
 TEST_F(StockStoreTest, AnswersARepeatWithTheFirstSuccess) {
   const Product product = store(new_product("Teapot", {3}));
   const VariantId variant = product.variants[0].id;
