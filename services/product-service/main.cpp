@@ -115,12 +115,14 @@ int serve() {
   relay.start();
   process.on_stop("outbox relay", [&relay] { return relay.stop(); });
 
-  PgCatalogueStore catalogue_store{database};
+  const std::function<void()> wake_relay = [&relay] { relay.wake(); };
+  PgCatalogueStore catalogue_store{database, wake_relay};
   PgStockStore stock_store{database,
                            {.deadline = config.reservation_deadline,
                             .ask_again = std::min(ask_again_max, config.reservation_deadline)},
-                           crypto::new_uuid};
-  PgImportStore import_store{database};
+                           crypto::new_uuid,
+                           wake_relay};
+  PgImportStore import_store{database, wake_relay};
   HttpOrders orders{orders_client, tokens};
 
   CachedCatalogue cached{nullptr, cache.get()};

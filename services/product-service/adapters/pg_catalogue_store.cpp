@@ -142,6 +142,7 @@ Task<Result<Inserted>> PgCatalogueStore::insert(Context context, InsertProduct c
                                traceparent_of(context));
   for (Query& write : writes) co_await transaction.run(std::move(write));
   co_await transaction.commit();
+  wake_relay_();
   co_return Inserted::stored;
 }
 
@@ -172,6 +173,7 @@ Task<Result<Product>> PgCatalogueStore::change(Context context, ChangeProduct co
       write_products(planned, {.kind = "initial", .actor = {}}, event_ids, traceparent_of(context));
   for (Query& write : writes) co_await transaction.run(std::move(write));
   co_await transaction.commit();
+  wake_relay_();
   co_return std::move(*product);
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "servicekit/postgres/database.hpp"
 #include "servicekit/postgres/idempotency.hpp"
 
@@ -10,7 +13,9 @@ namespace stoa::product {
 /// Products, variants and prices in PostgreSQL.
 class PgCatalogueStore final : public CatalogueStore {
  public:
-  explicit PgCatalogueStore(postgres::Database& database) : database_{database} {}
+  /// `wake_relay` is called after a commit that wrote an event.
+  PgCatalogueStore(postgres::Database& database, std::function<void()> wake_relay)
+      : database_{database}, wake_relay_{std::move(wake_relay)} {}
 
   Task<std::optional<Product>> find(Context context, ProductId id) override;
   Task<std::optional<ProductId>> product_of(Context context, VariantId id) override;
@@ -21,6 +26,7 @@ class PgCatalogueStore final : public CatalogueStore {
 
  private:
   postgres::Database& database_;
+  std::function<void()> wake_relay_;
 };
 
 /// The row of a key, and the key as servicekit stores it.

@@ -243,6 +243,7 @@ Task<StepResult> PgImportStore::store(Context context, ImportStep step) {
       result.changed.push_back(product.product.id);
     }
   }
+  if (!result.changed.empty()) wake_relay_();
   co_return result;
 }
 

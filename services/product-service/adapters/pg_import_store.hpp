@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "servicekit/postgres/database.hpp"
 
 #include "services/product-service/app/ports.hpp"
@@ -9,7 +12,9 @@ namespace stoa::product {
 /// Imports, their bytes and their reports in PostgreSQL.
 class PgImportStore final : public ImportStore {
  public:
-  explicit PgImportStore(postgres::Database& database) : database_{database} {}
+  /// `wake_relay` is called after a commit that wrote events.
+  PgImportStore(postgres::Database& database, std::function<void()> wake_relay)
+      : database_{database}, wake_relay_{std::move(wake_relay)} {}
 
   Task<> begin_upload(Context context, Import import) override;
   Task<> append(Context context, ImportId id, std::int64_t byte_first, std::string bytes) override;
@@ -26,6 +31,7 @@ class PgImportStore final : public ImportStore {
 
  private:
   postgres::Database& database_;
+  std::function<void()> wake_relay_;
 };
 
 }  // namespace stoa::product

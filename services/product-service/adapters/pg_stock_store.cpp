@@ -33,16 +33,30 @@ ReservedLine read_line(const postgres::Row& row, Currency currency) {
           .unit_price = Money{row.number(5), currency}};
 }
 
+/// Units of one variant in all lines.
+std::int64_t quantity_of(const ReserveStock& command, VariantId variant) {
+  std::int64_t sum = 0;
+  for (const WantedLine& wanted : command.lines) {
+    if (wanted.variant == variant) sum += wanted.quantity;
+  }
+  return sum;
+}
+
+/// Whether some variant's stock got low by this reservation: then the statement has told it.
+bool got_low(const postgres::Rows& rows, const ReserveStock& command) {
+  for (const postgres::Row row : rows) {
+    const std::int64_t before = row.number(6);
+    if (gets_low(before, before - quantity_of(command, VariantId{row.uuid(0)}))) return true;
+  }
+  return false;
+}
+
 Reserved read_reserved(const postgres::Rows& rows, const ReserveStock& command) {
   Reserved reserved{.reservation = {.id = command.id, .expires_at = rows.front().instant(8)}};
   for (const postgres::Row row : rows) {
     reserved.reservation.lines.push_back(read_line(row, command.currency));
     const ReservedLine& line = reserved.reservation.lines.back();
-    std::int64_t taken = 0;
-    for (const WantedLine& wanted : command.lines) {
-      if (wanted.variant == line.variant) taken += wanted.quantity;
-    }
-    if (row.number(6) == taken) reserved.stale.push_back(line.product);
+    if (row.number(6) == quantity_of(command, line.variant)) reserved.stale.push_back(line.product);
   }
   return reserved;
 }
@@ -143,7 +157,10 @@ Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock comma
 
   const postgres::Rows& rows = results.back();
   const bool made = !rows.front().is_null(8);
-  if (made) co_return read_reserved(rows, command);
+  if (made) {
+    if (got_low(rows, command)) wake_relay_();
+    co_return read_reserved(rows, command);
+  }
   const bool known = rows.front().flag(9);
   if (known) co_return co_await repeat(context, std::move(command));
   co_return std::unexpected(refusal(rows));
@@ -236,6 +253,7 @@ Task<Result<Adjusted>> PgStockStore::adjust(Context context, AdjustStock command
   }
   co_await transaction.run(write_adjustment(command, traceparent_of(context)));
   co_await transaction.commit();
+  if (gets_low(before.available(), after->available())) wake_relay_();
   const bool turned = (before.available() > 0) != (after->available() > 0);
   if (turned) outcome.stale.push_back(product);
   co_return outcome;

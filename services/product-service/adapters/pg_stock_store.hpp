@@ -17,9 +17,13 @@ struct ReservationClock {
 /// the variants' ids, so that no two of them can deadlock.
 class PgStockStore final : public StockStore {
  public:
+  /// `wake_relay` is called after a commit that wrote an event.
   PgStockStore(postgres::Database& database, ReservationClock clock,
-               std::function<Uuid()> next_uuid)
-      : database_{database}, clock_{clock}, next_uuid_{std::move(next_uuid)} {}
+               std::function<Uuid()> next_uuid, std::function<void()> wake_relay)
+      : database_{database},
+        clock_{clock},
+        next_uuid_{std::move(next_uuid)},
+        wake_relay_{std::move(wake_relay)} {}
 
   Task<Result<Reserved>> reserve(Context context, ReserveStock command) override;
   Task<StaleProducts> settle(Context context, ReservationId id, Settlement settlement) override;
@@ -37,6 +41,7 @@ class PgStockStore final : public StockStore {
   postgres::Database& database_;
   ReservationClock clock_;
   std::function<Uuid()> next_uuid_;
+  std::function<void()> wake_relay_;
 };
 
 }  // namespace stoa::product

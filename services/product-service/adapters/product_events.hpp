@@ -14,5 +14,8 @@ std::string product_updated(ProductId id);
 
 /// A variant has this few units left to sell, or fewer: once each time it gets there.
 inline constexpr std::int64_t stock_low_at = 5;
+constexpr bool gets_low(std::int64_t available_before, std::int64_t available_after) {
+  return available_before > stock_low_at && available_after <= stock_low_at;
+}
 
 }  // namespace stoa::product

@@ -90,6 +90,7 @@ class PgWorld final : public World {
   PgCatalogueStore& catalogue() override { return catalogue_; }
   PgImportStore& imports() override { return imports_; }
   PgStockStore& stock() { return stock_; }
+  int woken() const { return woken_; }
 
   std::vector<std::int64_t> on_hand() override {
     const std::string listed = sql("SELECT string_agg(on_hand::text, ' ') FROM stock");
@@ -139,12 +140,15 @@ class PgWorld final : public World {
   Loops loops_{1};
   postgres::Database database_{
       loops_, {.dsn = dsn_, .application_name = "test", .pipelines = 8}, telemetry_};
-  PgCatalogueStore catalogue_{database_};
+  int woken_ = 0;
+  std::function<void()> wake_relay_ = [this] { ++woken_; };
+  PgCatalogueStore catalogue_{database_, wake_relay_};
   PgStockStore stock_{
       database_,
       {.deadline = std::chrono::seconds{900}, .ask_again = std::chrono::seconds{10}},
-      crypto::new_uuid};
-  PgImportStore imports_{database_};
+      crypto::new_uuid,
+      wake_relay_};
+  PgImportStore imports_{database_, wake_relay_};
 };
 
 enum class Kind : std::uint8_t { fake, postgres };
