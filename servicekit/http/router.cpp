@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <ranges>
 #include <utility>
 
@@ -58,6 +59,11 @@ bool fits(const detail::PathPattern& pattern, std::string_view path) {
     if (i < last) path.remove_prefix(slash + 1);
   }
   return true;
+}
+
+bool is_under(std::string_view path, std::string_view prefix) {
+  return path.starts_with(prefix) &&
+         (prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
 bool read_params(const detail::PathPattern& pattern, std::string_view path,
@@ -130,6 +136,13 @@ void Routes::add(Method method, std::string_view path, Route route) {
   at->allow = allowed_methods(*at);
 }
 
+void Routes::add_prefix(Route route) {
+  const auto same = [&](const auto& other) { return other->pattern == route.pattern; };
+  require(std::ranges::none_of(prefixes, same), "a route is registered once");
+  prefixes.push_back(std::make_unique<Route>(std::move(route)));
+  std::ranges::sort(prefixes, std::greater{}, [](const auto& one) { return one->pattern.size(); });
+}
+
 Match Routes::match(Method method, std::string_view path, PathParams& params) const {
   // HEAD is answered by the route of GET, without the body.
   const Method wanted = method == Method::head ? Method::get : method;
@@ -145,7 +158,9 @@ Match Routes::match(Method method, std::string_view path, PathParams& params) co
     return {.kind = Match::Kind::found, .route = route};
   }
   if (other_methods != nullptr) return {.kind = Match::Kind::no_method, .path = other_methods};
-  if (fallback) return {.kind = Match::Kind::found, .route = fallback.get()};
+  for (const auto& route : prefixes) {
+    if (is_under(path, route->pattern)) return {.kind = Match::Kind::found, .route = route.get()};
+  }
   return {};
 }
 
@@ -174,7 +189,7 @@ void Routes::resolve(telemetry::Telemetry& telemetry) {
       if (route) resolve_one(telemetry, *route, name(method));
     }
   }
-  if (fallback) resolve_one(telemetry, *fallback, "any");
+  for (const auto& route : prefixes) resolve_one(telemetry, *route, "any");
   resolve_one(telemetry, *unmatched, "any");
 }
 
@@ -210,10 +225,8 @@ void Router::del(std::string_view path, Access access, Handler handler, RouteOpt
   add(Method::del, path, std::move(access), std::move(handler), options);
 }
 
-void Router::fallback(Access access, Handler handler, RouteOptions options) {
-  require(routes_->fallback == nullptr, "there is one fallback");
-  routes_->fallback = std::make_unique<detail::Route>(
-      make_route("fallback", std::move(access), std::move(handler), options));
+void Router::under(std::string_view prefix, Access access, Handler handler, RouteOptions options) {
+  routes_->add_prefix(make_route(prefix, std::move(access), std::move(handler), options));
 }
 
 }  // namespace stoa::http

@@ -28,7 +28,7 @@ bool needs_nobody(const detail::Routes& routes) {
   const auto open = [](const std::unique_ptr<detail::Route>& route) {
     return !route || route->access.kind == Access::Kind::anyone;
   };
-  return open(routes.fallback) &&
+  return std::ranges::all_of(routes.prefixes, open) &&
          std::ranges::all_of(routes.patterns, [&](const detail::PathPattern& pattern) {
            return std::ranges::all_of(pattern.by_method, open);
          });

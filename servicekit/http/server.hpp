@@ -132,8 +132,9 @@ struct Response {
   Response& add_header(std::string_view name, std::string_view value);
 };
 
-/// RFC 9457 `application/problem+json`: type, title (the code in words), status, detail, code,
-/// errors, retryable; `instance` and `trace_id` are added by the pipeline when it renders.
+/// RFC 9457 `application/problem+json`: type, title (of contracts/http/problems.d), status, detail,
+/// code, errors, retryable; `instance` and `trace_id` are added by the pipeline when it renders.
+/// `unauthenticated` gets WWW-Authenticate, `too_many` and what has a `retry_after` Retry-After.
 Response problem(const Error& error);
 /// 503 `unavailable` with Retry-After: what the pipeline makes of Unavailable.
 Response unavailable_problem();
@@ -142,7 +143,7 @@ Response created(std::string_view location, std::string json);
 Response accepted(std::string_view location, std::string json);
 Response no_content();
 
-/// Maps kind to status: the closed table of contracts/http/problems.yaml.
+/// The status of each kind, as contracts/http/problems.d lists them.
 int status_of(ErrorKind kind);
 
 using Handler = std::function<Task<Response>(Context, Request)>;
@@ -168,8 +169,9 @@ class Router {
   void put(std::string_view path, Access access, Handler handler, RouteOptions options = {});
   void patch(std::string_view path, Access access, Handler handler, RouteOptions options = {});
   void del(std::string_view path, Access access, Handler handler, RouteOptions options = {});
-  /// What no route matches (the gateway's proxy). Every method, any path.
-  void fallback(Access access, Handler handler, RouteOptions options = {});
+  /// Every method on `prefix` and on all below it, by whole segments, that no route above matches
+  /// (the gateway's proxy). The longest prefix wins; "/" takes the rest. One route in the metrics.
+  void under(std::string_view prefix, Access access, Handler handler, RouteOptions options = {});
 
   detail::Routes& routes() const { return *routes_; }
 
@@ -190,9 +192,8 @@ struct ServerLimits {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t header_count_max = 64;
   std::size_t target_bytes_max = 8 * 1024;
-  std::size_t connections_max =
-      4'096;  ///< per loop; beyond: closed at accept  /// Per loop, from the handler's start to its
-              ///< answer, less what it waits for the client's body;
+  std::size_t connections_max = 4'096;  ///< per loop; beyond: closed at accept
+  /// Per loop, from the handler's start to its answer, less what it waits for the client's body;
   /// beyond: 503, Retry-After 1.
   std::size_t requests_in_flight_max = 1'024;
   std::size_t pipelined_max = 32;                  ///< answers gathered into one write

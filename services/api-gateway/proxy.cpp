@@ -125,14 +125,16 @@ class Upload final : public http::BodySource {
 }  // namespace
 
 void Proxy::mount(http::Router& router) {
-  router.fallback(http::anyone,
-                  [this](Context context, http::Request request) {
-                    return forward(std::move(context), request);
-                  },
-                  {.body_max = import_body_max,
-                   .streamed = true,
-                   .content_type = "",
-                   .deadline = parts_.settings.upload_timeout});
+  for (const std::string_view prefix : public_prefixes()) {
+    router.under(prefix, http::anyone,
+                 [this](Context context, http::Request request) {
+                   return forward(std::move(context), request);
+                 },
+                 {.body_max = import_body_max,
+                  .streamed = true,
+                  .content_type = "",
+                  .deadline = parts_.settings.upload_timeout});
+  }
 }
 
 Task<http::Response> Proxy::forward(Context context, http::Request request) {

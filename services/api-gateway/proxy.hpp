@@ -28,7 +28,7 @@ class Proxy {
   };
   explicit Proxy(Parts parts) : parts_{parts} {}
 
-  /// The fallback of the router.
+  /// A route for each public prefix, so that metrics and logs tell them apart.
   void mount(http::Router& router);
 
   Task<http::Response> forward(Context context, http::Request request);

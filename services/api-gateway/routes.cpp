@@ -27,6 +27,12 @@ constexpr std::array lines{
     Line{"/api/v1/webhooks/psp", {Upstream::payment, json_body_max}},
 };
 
+constexpr auto prefixes = [] {
+  std::array<std::string_view, lines.size()> all{};
+  std::ranges::transform(lines, all.begin(), &Line::prefix);
+  return all;
+}();
+
 bool is_under(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
@@ -62,6 +68,8 @@ bool is_ambiguous(std::string_view path) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> public_prefixes() { return prefixes; }
 
 std::optional<Destination> find_destination(std::string_view path) {
   const auto* const line =

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace stoa::gateway {
@@ -23,6 +24,9 @@ struct Destination {
 
 inline constexpr std::size_t json_body_max = std::size_t{1024} * 1024;
 inline constexpr std::size_t import_body_max = std::size_t{64} * 1024 * 1024;
+
+/// The public paths: each leads, with all below it, to one service.
+std::span<const std::string_view> public_prefixes();
 
 /// The route table. Whole segments; what no line names is empty, `/internal` above all, and so is a
 /// path that two readers could understand differently (dot segments, empty segments, encoded

@@ -62,12 +62,13 @@ struct Match {
 /// tree of allocations.
 struct Routes {
   std::vector<PathPattern> patterns;  ///< literals before parameters, so that the first match wins
-  std::unique_ptr<Route> fallback;
+  std::vector<std::unique_ptr<Route>> prefixes;  ///< the longest first
   /// Stands for every request that found no route, so that all are counted and logged alike.
   std::unique_ptr<Route> unmatched;
 
   Routes();
   void add(Method method, std::string_view path, Route route);
+  void add_prefix(Route route);
   Match match(Method method, std::string_view path, PathParams& params) const;
 
   /// Registers the metrics of each route.

@@ -19,6 +19,8 @@ using testing_support::status_of;
 
 Task<Response> show_id(Context, Request request) { co_return ok(request.param("id")); }
 
+Task<Response> say(std::string text) { co_return ok(std::move(text)); }
+
 Task<Response> lose_the_world(Context, Request) {
   throw Unavailable{"the database is gone"};
   co_return ok("");
@@ -58,6 +60,9 @@ Task<Response> stream_out(Context, Request request) {
 Router routes() {
   Router router;
   router.get("/hello", anyone, say_hello);
+  router.under("/shop", anyone, [](Context, Request) { return say("shop"); });
+  router.under("/shop/back", anyone, [](Context, Request) { return say("back"); });
+  router.get("/shop/hello", anyone, say_hello);
   router.post("/echo", anyone, echo);
   router.get("/things/{id}", anyone, show_id);
   router.get("/things/special", anyone, say_hello);
@@ -171,6 +176,25 @@ TEST_F(ServerTest, TakesABodyThatOutgrowsTheBuffer) {
   EXPECT_EQ(body_of(client.read_response()), body);
   client.send(post("/echo", "after"));
   EXPECT_EQ(body_of(client.read_response()), "after");
+}
+
+TEST_F(ServerTest, APrefixTakesWhatIsBelowItAndNoRoute) {
+  struct Case {
+    std::string_view request;
+    std::string_view answer;
+  };
+  for (const Case& one : {
+           Case{"GET /shop", "shop"},
+           Case{"DELETE /shop/a/b", "shop"},
+           Case{"GET /shop/back/", "back"},
+           Case{"GET /shop/hello", R"({"hello":true})"},
+       }) {
+    const auto response =
+        exchange(server_.port(), std::format("{} HTTP/1.1\r\nhost: t\r\n\r\n", one.request));
+    EXPECT_EQ(body_of(response), one.answer) << one.request;
+  }
+  const auto beside = exchange(server_.port(), "GET /shopping HTTP/1.1\r\nhost: t\r\n\r\n");
+  EXPECT_EQ(status_of(beside), 404);
 }
 
 TEST_F(ServerTest, RefusesABodyBeyondTheRoutesLimit) {

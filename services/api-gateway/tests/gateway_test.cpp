@@ -61,11 +61,11 @@ Task<http::Response> send_fifty(Context, http::Request) {
 http::Router upstream_routes() {
   http::Router router;
   router.get("/api/v1/products/large", http::anyone, send_fifty);
-  router.fallback(http::anyone, mirror,
-                  {.body_max = 100 * mebibyte,
-                   .streamed = true,
-                   .content_type = "",
-                   .deadline = std::chrono::seconds{60}});
+  router.under("/", http::anyone, mirror,
+               {.body_max = 100 * mebibyte,
+                .streamed = true,
+                .content_type = "",
+                .deadline = std::chrono::seconds{60}});
   return router;
 }
 
@@ -144,6 +144,23 @@ TEST_F(GatewayTest, KeepsWhatIsInternalInside) {
   EXPECT_EQ(status_of(gateway_.ask(
                 "GET /api/v1/products HTTP/1.1\r\nauthorization: Bearer order-service")),
             404);
+}
+
+TEST_F(GatewayTest, CountsByGroupOfPathsNeverByPath) {
+  gateway_.ask("GET /api/v1/orders/ord_1 HTTP/1.1");
+  gateway_.ask("GET /api/v1/orders/ord_2/events HTTP/1.1");
+  gateway_.ask("GET /api/v1/payments HTTP/1.1");
+  gateway_.ask("GET /nowhere HTTP/1.1");
+  const std::string metrics = gateway_.metrics();
+  const auto counted = [&](std::string_view route, std::string_view status, int count) {
+    return metrics.contains(
+        std::format(R"(stoa_http_server_requests_total{{method="any",route="{}",status="{}"}} {})",
+                    route, status, count));
+  };
+  EXPECT_TRUE(counted("/api/v1/orders", "2xx", 2)) << metrics;
+  EXPECT_TRUE(counted("/api/v1/payments", "2xx", 1));
+  EXPECT_TRUE(counted("unmatched", "4xx", 1));
+  EXPECT_FALSE(metrics.contains("ord_1"));
 }
 
 TEST_F(GatewayTest, ChecksATokenAtTheDoorAndPassesItOn) {

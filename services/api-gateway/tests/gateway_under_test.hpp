@@ -83,6 +83,7 @@ class GatewayUnderTest {
   }
 
   std::uint16_t port() const { return server_->port(); }
+  std::string metrics() { return telemetry_.exposition(); }
 
   /// One request on a connection of its own. `head` is everything up to the empty line.
   std::string ask(std::string_view head, std::string_view body = "") const {
