@@ -28,18 +28,11 @@ sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tools")]
 
 import psycopg  # noqa: E402
 from stack import Stack  # noqa: E402
+from stack.services import SERVICES  # noqa: E402
 
 from bench import machine  # noqa: E402
 from tests.shop import Shop, eventually  # noqa: E402
 
-SERVICES = [
-    "api-gateway",
-    "user-service",
-    "product-service",
-    "order-service",
-    "payment-service",
-    "notification-service",
-]
 SERVERS = ["postgres", "redis", "rabbitmq"]
 DATABASES = ["users", "products", "orders", "payments", "notifications"]
 BUYERS = 400

@@ -8,13 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include <sys/resource.h>
-
 #include "servicekit/async/loops.hpp"
 #include "servicekit/messaging/messaging.hpp"
 #include "servicekit/postgres/database.hpp"
 #include "servicekit/postgres/migrations.hpp"
 #include "servicekit/runtime/config.hpp"
+#include "servicekit/telemetry/process_metrics.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace stoa::messaging {
@@ -24,15 +23,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr const char* queue = "order-service.payment-results";
-
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& value) {
-    return static_cast<double>(value.tv_sec) + static_cast<double>(value.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 /// Claims the inbox row of each event, as every effect does, and remembers how long it was away.
 class Inbox {
@@ -85,7 +75,7 @@ class Bench {
 
   /// `count` facts in statements of `together`, one statement each `every`.
   void run(std::size_t count, std::size_t together, milliseconds every) {
-    const double cpu = cpu_seconds();
+    const double cpu = telemetry::cpu_seconds();
     const auto started = Clock::now();
     auto next = started;
     for (std::size_t written = 0; written < count; written += together) {
@@ -95,7 +85,7 @@ class Bench {
     }
     while (inbox_.handled() < count) std::this_thread::sleep_for(milliseconds{1});
     const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
-    const double per_message = (cpu_seconds() - cpu) / static_cast<double>(count) * 1e6;
+    const double per_message = (telemetry::cpu_seconds() - cpu) / static_cast<double>(count) * 1e6;
     std::println(
         "{} facts, {} a statement: {:.0f}/s, {:.1f} us CPU each (both ends), "
         "{:.1f} / {:.1f} ms from row to effect (p50 / p99)",

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
-#include <sys/resource.h>
 
 #include "servicekit/async/loops.hpp"
 #include "servicekit/postgres/database.hpp"
 #include "servicekit/runtime/config.hpp"
+#include "servicekit/telemetry/process_metrics.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace stoa::postgres {
@@ -22,15 +22,6 @@ constexpr int callers = 32;
 constexpr int rows = 10'000;
 constexpr int reads_each = 2'000;
 constexpr int writes_each = 250;
-
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& value) {
-    return static_cast<double>(value.tv_sec) + static_cast<double>(value.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 Query read_one(std::int64_t id) {
   return {.name = "bench.read",
@@ -109,7 +100,7 @@ Task<> prepare(Database* database) {
 void measure(Loops& loops, std::string_view what, int count,
              const std::function<Task<>(int)>& caller) {
   const auto started = std::chrono::steady_clock::now();
-  const double cpu = cpu_seconds();
+  const double cpu = telemetry::cpu_seconds();
   int left = count > 1 ? callers : 1;
   loops.at(0).restart();
   for (int i = 0, all = left; i < all; ++i) {
@@ -123,7 +114,7 @@ void measure(Loops& loops, std::string_view what, int count,
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   const double done = static_cast<double>(callers) * count;
   std::println("{}: {:.0f}/s, {:.1f} us CPU of this process", what, done / took.count(),
-               (cpu_seconds() - cpu) / done * 1e6);
+               (telemetry::cpu_seconds() - cpu) / done * 1e6);
 }
 
 int run() {

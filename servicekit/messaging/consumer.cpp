@@ -279,6 +279,14 @@ void Consumer::Impl::drain(detail::AmqpConnection& connection) {
   }
 }
 
+Verdict Verdict::refuse(const Error& why) {
+  std::string reason = why.detail;
+  for (const FieldError& field : why.fields) {
+    reason.append("; ").append(field.pointer).append(" ").append(field.code);
+  }
+  return refuse(std::move(reason));
+}
+
 Consumer::Consumer(Loops& loops, BrokerConfig broker, Options options, BatchHandler handler,
                    telemetry::Telemetry& telemetry)
     : impl_{std::make_unique<Impl>(loops, std::move(broker), std::move(options), std::move(handler),

@@ -12,6 +12,7 @@
 #include "servicekit/async/context.hpp"
 #include "servicekit/async/loops.hpp"
 #include "servicekit/async/task.hpp"
+#include "servicekit/core/error.hpp"
 #include "servicekit/core/secret.hpp"
 #include "servicekit/core/time.hpp"
 #include "servicekit/core/uuid.hpp"
@@ -61,6 +62,8 @@ struct Verdict {
   static Verdict done() { return {}; }
   static Verdict wait(std::string why) { return {Kind::wait, std::move(why)}; }
   static Verdict refuse(std::string why) { return {Kind::refuse, std::move(why)}; }
+  /// Of an event that cannot be read: the error's detail and its fields, never their values.
+  static Verdict refuse(const Error& why);
 };
 
 /// Does a batch in one transaction and answers one verdict for each event, in order. Each effect

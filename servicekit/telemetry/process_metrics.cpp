@@ -29,15 +29,6 @@ double resident_bytes() {
   return static_cast<double>(resident_pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 double entry_count(const char* directory) {
   std::error_code failed;
   const std::filesystem::directory_iterator entries{directory, failed};
@@ -51,6 +42,15 @@ double start_time_seconds() {
 }
 
 }  // namespace
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
 
 ProcessMetrics::ProcessMetrics(prometheus::Registry& registry)
     : resident_memory_{gauge(registry, "process_resident_memory_bytes", "Resident memory")},

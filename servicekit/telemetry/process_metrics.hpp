@@ -4,6 +4,9 @@
 
 namespace stoa::telemetry {
 
+/// CPU time that this process has used, by all its threads, in user and kernel mode.
+double cpu_seconds();
+
 /// The metrics that every Prometheus client offers about its process, read from /proc when they are
 /// asked for.
 class ProcessMetrics {

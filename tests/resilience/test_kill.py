@@ -10,23 +10,13 @@ import threading
 import time
 
 import pytest
+from stack.services import SERVICES
 
 from tests.load import Load
 from tests.shop import Shop, eventually
 
 ORDERS = 200
-PARTS = [
-    "api-gateway",
-    "user-service",
-    "product-service",
-    "order-service",
-    "payment-service",
-    "notification-service",
-    "payment-simulator",
-    "redis",
-    "rabbitmq",
-    "postgres",
-]
+PARTS = [*SERVICES, "payment-simulator", "redis", "rabbitmq", "postgres"]
 HEAL_SECONDS = 30.0
 
 

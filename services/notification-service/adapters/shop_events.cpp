@@ -35,28 +35,20 @@ std::optional<NoticeKind> kind_of(std::string_view type) {
   return std::nullopt;
 }
 
-Verdict unreadable(const Error& error) {
-  std::string why = error.detail;
-  for (const FieldError& field : error.fields) {
-    why += std::format("; {} {}", field.pointer, field.code);
-  }
-  return Verdict::refuse(std::move(why));
-}
-
 }  // namespace
 
 Verdict ShopEvents::sort(const Event& event, std::vector<Notice>& notices,
                          std::vector<Erasure>& erasures) const {
   if (event.type == "user.deleted") {
     const auto user = parse_user(event.data);
-    if (!user) return unreadable(user.error());
+    if (!user) return Verdict::refuse(user.error());
     erasures.push_back({.event = {event.id}, .user = *user});
     return Verdict::done();
   }
   const auto kind = kind_of(event.type);
   if (!kind) return Verdict::refuse(std::format("{} does not belong here", event.type));
   auto addressee = parse_addressee(*kind, event.data);
-  if (!addressee) return unreadable(addressee.error());
+  if (!addressee) return Verdict::refuse(addressee.error());
   const DeliveryId delivery{crypto::new_uuid()};
   notices.push_back({.event = {event.id},
                      .delivery = delivery,

@@ -23,14 +23,6 @@ std::string unknown_kind(const Event& event, std::string_view type) {
   return "";
 }
 
-Verdict unreadable(const Error& error) {
-  std::string why = error.detail;
-  for (const FieldError& field : error.fields) {
-    why += std::format("; {} {}", field.pointer, field.code);
-  }
-  return Verdict::refuse(std::move(why));
-}
-
 }  // namespace
 
 Task<std::vector<Verdict>> OrderEvents::placed(Context context, std::vector<Event> events) {
@@ -44,7 +36,7 @@ Task<std::vector<Verdict>> OrderEvents::placed(Context context, std::vector<Even
     }
     auto data = parse_order_placed(event.data);
     if (!data) {
-      verdicts.push_back(unreadable(data.error()));
+      verdicts.push_back(Verdict::refuse(data.error()));
       continue;
     }
     verdicts.push_back(Verdict::done());
@@ -72,7 +64,7 @@ Task<std::vector<Verdict>> OrderEvents::cancel_requested(Context context,
     }
     const auto data = parse_cancel_requested(event.data);
     if (!data) {
-      verdicts.push_back(unreadable(data.error()));
+      verdicts.push_back(Verdict::refuse(data.error()));
       continue;
     }
     Cancellation cancellation{.event = event.id,

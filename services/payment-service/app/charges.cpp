@@ -6,16 +6,12 @@
 
 #include "servicekit/async/if_available.hpp"
 
+#include "services/payment-service/app/background.hpp"
+
 namespace stoa::payment {
 namespace {
 
 constexpr std::chrono::milliseconds stop_poll{5};
-
-Context background(std::string_view traceparent, std::chrono::milliseconds timeout) {
-  Context context;
-  if (const auto trace = TraceContext::parse(traceparent)) context.trace = *trace;
-  return context.within(timeout);
-}
 
 std::chrono::milliseconds scaled(std::chrono::milliseconds pause, double factor) {
   return std::chrono::milliseconds{
