@@ -21,6 +21,8 @@ class ScriptedConnection {
   void reset() const;
   /// Blocks until the peer closes.
   void await_close() const;
+  /// For a script that speaks TLS over it.
+  int socket() const { return socket_; }
 
  private:
   int socket_;

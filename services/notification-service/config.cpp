@@ -14,7 +14,10 @@ SmtpConfig smtp_of(runtime::Environment& environment) {
                      "must be a plain mail address");
   smtp.sender.name = environment.text("STOA_SHOP_NAME", "Stoa");
   smtp.starttls = environment.flag("STOA_SMTP_STARTTLS", false);
+  smtp.ca_path = environment.text("STOA_SMTP_CA", "");
   smtp.user = environment.text("STOA_SMTP_USER", "");
+  environment.demand(smtp.user.empty() || smtp.starttls, "STOA_SMTP_USER",
+                     "needs STOA_SMTP_STARTTLS=true: a password does not travel in the clear");
   if (auto password = environment.optional_secret("STOA_SMTP_PASSWORD")) {
     smtp.password = std::move(*password);
   }

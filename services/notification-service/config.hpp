@@ -25,7 +25,7 @@ struct Config {
   Secret<> service_key;            ///< STOA_SERVICE_KEY(_FILE), PEM
   std::vector<std::string> users;  ///< STOA_USER_SERVICE
   /// STOA_SMTP_ADDRESS, STOA_MAIL_FROM, STOA_SHOP_NAME ("Stoa"), STOA_SMTP_STARTTLS (false),
-  /// STOA_SMTP_USER (none), STOA_SMTP_PASSWORD(_FILE).
+  /// STOA_SMTP_CA (none), STOA_SMTP_USER (none), STOA_SMTP_PASSWORD(_FILE).
   SmtpConfig smtp;
   /// STOA_MAIL_CONNECTIONS (4; 1–64): mails on their way at a time.
   std::size_t mail_connections = 0;

@@ -1,6 +1,7 @@
 #include "services/notification-service/adapters/smtp_mailer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <format>
 #include <mutex>
@@ -37,18 +38,27 @@ std::size_t read_more(char* buffer, std::size_t size, std::size_t count, void* s
   return taken;
 }
 
-// The reply to the last command decides (RFC 5321 section 4.2.1), whatever libcurl calls it; 421
-// closes the channel and says nothing of the mail.
-MailOutcome outcome_of(CURLcode code, long reply) {
+// What a server says to its caller, whatever the command: 421 closes the channel (RFC 5321 section
+// 3.8), the others want another login (RFC 4954 section 6).
+constexpr std::array about_the_caller{421L, 454L, 530L, 534L, 535L, 538L};
+
+// Greeting, EHLO, STARTTLS and AUTH tell of the server or of our settings. libcurl calls a refused
+// MAIL, RCPT or DATA a send error, and an answer to the whole message that is not 250 a weird one.
+bool is_about_the_mail(CURLcode code, long reply, bool is_read_whole) {
+  if (std::ranges::contains(about_the_caller, reply)) return false;
+  return code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && is_read_whole);
+}
+
+// The reply to the last command decides (RFC 5321 section 4.2.1).
+MailOutcome outcome_of(CURLcode code, long reply, bool is_read_whole) {
   if (code == CURLE_OK) return {.kind = MailOutcome::Kind::sent};
   const std::string detail = std::format("the mail server answered {}", reply);
-  if (reply >= 500 && reply < 600) {
-    return {.kind = MailOutcome::Kind::refused, .detail = detail};
+  if (!is_about_the_mail(code, reply, is_read_whole) || reply < 400 || reply >= 600) {
+    throw Unavailable{std::format("mail server: {} ({})", curl_easy_strerror(code), reply)};
   }
-  if (reply >= 400 && reply < 500 && reply != 421) {
-    return {.kind = MailOutcome::Kind::refused_for_now, .detail = detail};
-  }
-  throw Unavailable{std::format("mail server: {}", curl_easy_strerror(code))};
+  const bool for_good = reply >= 500;
+  return {.kind = for_good ? MailOutcome::Kind::refused : MailOutcome::Kind::refused_for_now,
+          .detail = detail};
 }
 
 }  // namespace
@@ -79,6 +89,11 @@ class SmtpMailer::Session {
     curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
     curl_easy_setopt(handle_, CURLOPT_USE_SSL,
                      static_cast<long>(config.starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE));
+    if (!config.ca_path.empty()) {
+      // This CA alone: the system's would also sign for who took over our mail server's name.
+      curl_easy_setopt(handle_, CURLOPT_CAINFO, config.ca_path.c_str());
+      curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
+    }
     if (!config.user.empty()) {
       curl_easy_setopt(handle_, CURLOPT_USERNAME, config.user.c_str());
       curl_easy_setopt(handle_, CURLOPT_PASSWORD, config.password.reveal().c_str());
@@ -93,7 +108,7 @@ class SmtpMailer::Session {
     runtime::crash_point("notification.mail.after_send");
     long reply = 0;
     curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &reply);
-    return outcome_of(code, reply);
+    return outcome_of(code, reply, remaining.size == 0);
   }
 
  private:

@@ -19,6 +19,7 @@ struct SmtpConfig {
   std::string address;  ///< "host:port"
   Sender sender;
   bool starttls = false;  ///< demanded, and the certificate verified
+  std::string ca_path{};  ///< PEM of who signed it; empty: the CAs of the system
   std::string user{};     ///< empty: no AUTH
   Secret<> password{};
   std::chrono::milliseconds connect_timeout{3'000};

@@ -22,6 +22,7 @@ using testing_support::ScriptedServer;
 class RoteServer {
  public:
   struct Replies {
+    std::string greeting = "220 rote";
     std::string recipient = "250 ok";
     std::string data_end = "250 taken";
   };
@@ -37,7 +38,7 @@ class RoteServer {
 
  private:
   void serve(ScriptedConnection& connection) {
-    connection.send("220 rote\r\n");
+    connection.send(replies_.greeting + "\r\n");
     for (;;) {
       const std::string command = connection.read_until("\r\n");
       if (command.empty()) return;
@@ -132,6 +133,9 @@ TEST_F(SmtpMailerTest, TellsARefusalForNowFromOneForGood) {
 TEST_F(SmtpMailerTest, DoesNotBlameTheMailForAServerThatGoesAway) {
   RoteServer leaving{{.recipient = "421 closing"}};
   connect(leaving.address());
+  EXPECT_THROW(send(1), Unavailable);
+  RoteServer closed{{.greeting = "554 no mail here"}};
+  connect(closed.address());
   EXPECT_THROW(send(1), Unavailable);
   RoteServer silent{{.data_end = ""}};
   connect(silent.address());
