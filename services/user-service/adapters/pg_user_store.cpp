@@ -254,7 +254,7 @@ Task<Result<User>> PgUserStore::update(Context context, UserId id, UserChange ch
                      {{.pointer = "/email", .code = "email_taken", .detail = "choose another"}});
   }
   if (row.flag(1)) {
-    co_return refuse(ErrorKind::precondition_failed, "version_stale",
+    co_return refuse(ErrorKind::precondition_failed, "etag_mismatch",
                      "the user was changed since it was read");
   }
   co_return user_in(row, 2);

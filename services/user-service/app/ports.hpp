@@ -92,7 +92,7 @@ class UserStore {
   virtual Task<> end_sessions(Context context, UserId user, std::optional<SessionId> except,
                               EndReason reason) = 0;
 
-  /// Errors: user_not_found; email_taken (conflict); version_stale (precondition_failed) when
+  /// Errors: user_not_found; email_taken (conflict); etag_mismatch (precondition_failed) when
   /// `version` is given and the user has another.
   virtual Task<Result<User>> update(Context context, UserId id, UserChange change,
                                     std::optional<std::int64_t> version) = 0;

@@ -132,7 +132,7 @@ class FakeUserStore final : public UserStore {
       }
     }
     if (version && *version != row.user.version) {
-      co_return refuse(ErrorKind::precondition_failed, "version_stale", "stale");
+      co_return refuse(ErrorKind::precondition_failed, "etag_mismatch", "stale");
     }
     if (change.email) row.user.email = *change.email;
     if (change.name) row.user.name = *change.name;

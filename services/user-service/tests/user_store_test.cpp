@@ -285,7 +285,7 @@ TEST_P(UserStoreSuite, RefusesAStaleVersionATakenAddressAndAStranger) {
   add("bob@example.com", 'b');
   const UserChange name{.email = {}, .name = "X", .password = {}};
   const UserChange taken{.email = "bob@example.com", .name = {}, .password = {}};
-  EXPECT_EQ(run(store.update(context(), ada.id, name, 7)).error().code, "version_stale");
+  EXPECT_EQ(run(store.update(context(), ada.id, name, 7)).error().code, "etag_mismatch");
   EXPECT_EQ(run(store.update(context(), ada.id, taken, {})).error().code, "email_taken");
   EXPECT_EQ(run(store.update(context(), {crypto::new_uuid()}, name, {})).error().code,
             "user_not_found");
