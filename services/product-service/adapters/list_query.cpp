@@ -65,7 +65,10 @@ Result<void> read_filters(const http::QueryString& parameters, ListQuery& query)
   query.price_max = *high;
   query.in_stock = *in_stock;
   query.limit = limit->value_or(page_limit_default);
-  if (const auto category = parameters.text("category")) query.category = std::string{*category};
+  if (const auto category = parameters.text("category")) {
+    if (category->size() > label_bytes_max) return bad_parameter("category has at most 255 bytes");
+    query.category = std::string{*category};
+  }
   return {};
 }
 

@@ -149,6 +149,9 @@ Result<NewProduct> parse_new_product(std::string_view body) {
                      .tags = wire->tags.value_or(std::vector<std::string>{}),
                      .image_url = std::move(wire->image_url),
                      .status = to_status(wire->status.value_or("active"), errors)};
+  if (product.status == Status::archived) {
+    errors.push_back({"/status", "out_of_range", "a new product is active or a draft"});
+  }
   for (std::size_t i = 0; i < wire->variants.size(); ++i) {
     NewVariantJson& variant = wire->variants[i];
     const std::string pointer = std::format("/variants/{}/prices", i);
