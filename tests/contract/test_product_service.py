@@ -223,6 +223,9 @@ def test_a_list_is_read_page_by_page(anyone, make, sort) -> None:
         link = re.fullmatch('<(.*)>; rel="next"', page.headers.get("link", ""))
         target = link.group(1) if link else None
     assert sorted(seen) == sorted(made), "each once"
+    counted = anyone("GET", f"/api/v1/products?category={category}&sort={sort}&limit=2&include_total=estimate").json()
+    assert counted["total"] == {"value": 5, "relation": "exact"} and "total" not in page.json()
+    assert anyone("GET", f"/api/v1/products?q=,&include_total=estimate").json()["total"]["value"] == 0
     if sort.endswith("name") or sort.endswith("created_at"):
         assert seen == (made[::-1] if sort.startswith("-") else made)
 
@@ -246,7 +249,7 @@ def test_a_cursor_is_good_for_its_own_list(anyone, merchant, make) -> None:
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "limit=x", "colour=red", "sort=size", "q=a&sort=name", "price[gte]=-1",
-              "currency=XXX", "in_stock=maybe", "limit=1&limit=2"],
+              "currency=XXX", "in_stock=maybe", "limit=1&limit=2", "include_total=exact"],
 )  # fmt: skip
 def test_a_parameter_that_says_nothing_is_400(anyone, query) -> None:
     assert anyone("GET", f"/api/v1/products?{query}").status_code == 400

@@ -80,11 +80,11 @@ Task<http::Response> CatalogueApi::list(Context context, http::Request request) 
   };
   std::string body;
   if (wanted->finds_nothing) {
-    body = render(ProductPage{});
+    body = render({.total = wanted->query.with_total ? std::optional{ListTotal{}} : std::nullopt});
   } else {
     const PageEnd after = wanted->query.after.value_or(PageEnd{});
-    std::string name =
-        std::format("{}\n{}\n{}\n{}", wanted->name, wanted->query.limit, after.key, after.id.str());
+    std::string name = std::format("{}\n{}\n{}\n{}\n{}", wanted->name, wanted->query.limit,
+                                   after.key, after.id.str(), wanted->query.with_total);
     body = co_await cached_.page(std::move(context), std::move(wanted->query), std::move(name),
                                  std::move(render));
   }

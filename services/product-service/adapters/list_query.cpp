@@ -69,6 +69,10 @@ Result<void> read_filters(const http::QueryString& parameters, ListQuery& query)
     if (category->size() > label_bytes_max) return bad_parameter("category has at most 255 bytes");
     query.category = std::string{*category};
   }
+  if (const auto total = parameters.text("include_total")) {
+    if (*total != "estimate") return bad_parameter("include_total is 'estimate'");
+    query.with_total = true;
+  }
   return {};
 }
 
@@ -99,7 +103,7 @@ Result<NamedListQuery> parse_list_query(const http::Request& request, const Curs
                                         Currency default_currency) {
   const auto parameters =
       http::QueryString::parse(request, {"q", "category", "currency", "price[gte]", "price[lte]",
-                                         "in_stock", "sort", "limit", "cursor"});
+                                         "in_stock", "sort", "limit", "cursor", "include_total"});
   if (!parameters) return std::unexpected(parameters.error());
   const auto sort = parse_sort(*parameters);
   if (!sort) return std::unexpected(sort.error());

@@ -106,8 +106,15 @@ Task<std::optional<ProductId>> PgCatalogueStore::product_of(Context context, Var
 
 Task<ProductPage> PgCatalogueStore::list(Context context, ListQuery query) {
   const auto limit = static_cast<std::size_t>(query.limit);
-  const auto rows = co_await database_.run(std::move(context), list_products(query));
-  co_return read_page(rows, limit);
+  if (!query.with_total) {
+    const auto rows = co_await database_.run(std::move(context), list_products(query));
+    co_return read_page(rows, limit);
+  }
+  std::vector<Query> queries{list_products(query), count_products(query)};
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
+  ProductPage page = read_page(results[0], limit);
+  page.total = read_total(results[1], query.sort);
+  co_return page;
 }
 
 Task<Result<std::optional<Answer>>> PgCatalogueStore::look_up(Context context, RequestKey key) {

@@ -1,5 +1,6 @@
 #include "services/product-service/adapters/pg_product_list.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <format>
@@ -78,11 +79,13 @@ Shape shape_of(const ListQuery& query) {
           .in_stock = in_stock};
 }
 
-/// The filters of a shape. Their parameters follow those every shape has ($1 to $3), in the order
-/// of filter_params().
-std::string filters(const Shape& shape) {
+/// Parameters of every page before its filters': where it begins, and its limit.
+constexpr int page_params = 3;
+
+/// The filters of a shape. Their parameters follow the `parameter` first ones, in the order of
+/// filter_params().
+std::string filters(const Shape& shape, int parameter) {
   std::string sql;
-  int parameter = 3;
   if (shape.by_category) sql += std::format(" AND p.category = ${}", ++parameter);
   if (shape.by_price || shape.sorts_by_price()) {
     sql += std::format(" AND a.currency = ${}", ++parameter);
@@ -149,17 +152,16 @@ std::string list_sql(const Shape& shape) {
           ORDER BY place {7}, id {7} LIMIT $3::bigint
         ))sql",
       order.key, order.column, price_join(shape), id, order.ascending ? ">" : "<", order.from_key,
-      filters(shape), order.ascending ? "ASC" : "DESC", page_rows_max);
+      filters(shape, page_params), order.ascending ? "ASC" : "DESC", page_rows_max);
   return with_variants(page, order);
 }
 
 // Known words are prefixes ("tea" finds teapots); a word that begins no known word is corrected,
 // but never one with a digit: codes and numbers are meant as they are.
-std::string search_sql(const Shape& shape) {
-  const Order order = order_of(Sort::best);
-  const std::string filter = filters(shape);
-  const int parameter = 4 + static_cast<int>(std::ranges::count(filter, '$'));
-  const std::string page = std::format(
+std::string hits_sql(const Shape& shape, int params_before) {
+  const std::string filter = filters(shape, params_before);
+  const int parameter = params_before + 1 + static_cast<int>(std::ranges::count(filter, '$'));
+  return std::format(
       R"sql(
         WITH asked AS MATERIALIZED (
           SELECT to_tsquery('simple', string_agg(
@@ -171,13 +173,25 @@ std::string search_sql(const Shape& shape) {
           FROM asked CROSS JOIN products p {1}
           WHERE p.search @@ asked.query AND p.status = 'active'{2}
           LIMIT {3}
-        ), page AS (
+        ))sql",
+      parameter, price_join(shape), filter, search_hits_max);
+}
+
+std::string search_sql(const Shape& shape) {
+  const std::string page = hits_sql(shape, page_params) + R"sql(, page AS (
           SELECT p.id, p.rank AS key, p.rank AS place FROM hits p
           WHERE (p.rank, p.id) < ($1::bigint, $2::uuid)
           ORDER BY p.rank DESC, p.id DESC LIMIT $3::bigint
-        ))sql",
-      parameter, price_join(shape), filter, search_hits_max);
-  return with_variants(page, order);
+        ))sql";
+  return with_variants(page, order_of(Sort::best));
+}
+
+/// One more than is counted tells that there are more.
+std::string count_sql(const Shape& shape) {
+  if (shape.sort == Sort::best) return hits_sql(shape, 0) + " SELECT count(*) FROM hits";
+  return std::format(
+      "SELECT count(*) FROM (SELECT FROM products p {} WHERE p.status = 'active'{} LIMIT {}) AS n",
+      price_join(shape), filters(shape, 0), total_counted_max + 1);
 }
 
 Shape shape_numbered(std::size_t number) {
@@ -187,21 +201,46 @@ Shape shape_numbered(std::size_t number) {
           .in_stock = static_cast<int>(number % 3)};
 }
 
+struct Statements {
+  std::string page{};
+  std::string count{};
+};
+
 /// Made once for all: a statement is prepared by the address of its text.
-const std::string& statement(const Shape& shape) {
+const Statements& statements_of(const Shape& shape) {
   static const auto statements = [] {
-    std::array<std::string, shape_count> all;
+    std::array<Statements, shape_count> all;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const Shape each = shape_numbered(i);
       require(each.number() == i, "a shape and its number agree");
-      all[i] = each.sort == Sort::best ? search_sql(each) : list_sql(each);
+      all[i] = {.page = each.sort == Sort::best ? search_sql(each) : list_sql(each),
+                .count = count_sql(each)};
     }
     return all;
   }();
   return statements[shape.number()];
 }
 
+std::int64_t countable(Sort sort) {
+  return sort == Sort::best ? search_hits_max : total_counted_max + 1;
+}
+
 }  // namespace
+
+Query count_products(const ListQuery& query) {
+  const Shape shape = shape_of(query);
+  std::vector<Param> params = filter_params(query, shape);
+  if (query.sort == Sort::best) params.push_back(postgres::array(query.words));
+  return {.name = "product.count",
+          .read_only = true,
+          .sql = statements_of(shape).count,
+          .params = std::move(params)};
+}
+
+ListTotal read_total(const postgres::Rows& rows, Sort sort) {
+  const std::int64_t count = rows.front().number(0);
+  return {.count = std::min(count, total_counted_max), .exact = count < countable(sort)};
+}
 
 Query list_products(const ListQuery& query) {
   const Shape shape = shape_of(query);
@@ -216,7 +255,7 @@ Query list_products(const ListQuery& query) {
   if (query.sort == Sort::best) params.push_back(postgres::array(query.words));
   return {.name = query.sort == Sort::best ? "product.search" : "product.list",
           .read_only = true,
-          .sql = statement(shape),
+          .sql = statements_of(shape).page,
           .params = std::move(params)};
 }
 

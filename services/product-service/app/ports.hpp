@@ -48,12 +48,25 @@ struct ListQuery {
   Sort sort = Sort::newest;
   std::optional<PageEnd> after{};
   std::int64_t limit = 20;
+  bool with_total = false;
+};
+
+/// How far the products of a list are counted: beyond it a number helps nobody and costs.
+inline constexpr std::int64_t total_counted_max = 10'000;
+
+/// Of all pages.
+struct ListTotal {
+  std::int64_t count = 0;
+  bool exact = true;  ///< false: there are more than were counted
+
+  friend bool operator==(const ListTotal&, const ListTotal&) = default;
 };
 
 /// Products without their descriptions.
 struct ProductPage {
   std::vector<Product> products{};
-  std::optional<PageEnd> next{};  ///< empty on the last page
+  std::optional<PageEnd> next{};     ///< empty on the last page
+  std::optional<ListTotal> total{};  ///< when it was asked for
 };
 
 struct InsertProduct {

@@ -187,6 +187,26 @@ TEST_P(CatalogueStoreTest, FiltersByCategoryPriceAndStockInEveryOrder) {
   EXPECT_TRUE(names({.currency = dollar, .sort = Sort::cheapest}).empty());
 }
 
+TEST_P(CatalogueStoreTest, CountsWhatAllPagesHoldWhenAsked) {
+  fill();
+  const auto total = [&](ListQuery query) {
+    query.limit = 1;
+    query.with_total = true;
+    const ProductPage first = list(query);
+    query.after = first.next;
+    EXPECT_TRUE(!query.after || list(query).total == first.total) << "the same on every page";
+    return first.total;
+  };
+  EXPECT_EQ(total({.currency = euro}), ListTotal{5});
+  EXPECT_EQ(total({.category = "kitchen", .currency = euro, .sort = Sort::name}), ListTotal{3});
+  EXPECT_EQ(total({.currency = euro, .price_max = 1'100, .in_stock = true}), ListTotal{2});
+  EXPECT_EQ(total({.currency = dollar, .sort = Sort::cheapest}), ListTotal{0});
+  EXPECT_EQ(
+      total({.words = {"teapto"}, .category = "kitchen", .currency = euro, .sort = Sort::best}),
+      ListTotal{1});
+  EXPECT_EQ(list({.currency = euro}).total, std::nullopt);
+}
+
 TEST_P(CatalogueStoreTest, FindsWordsTheirBeginningsAndTheirMisspellings) {
   NewProduct shirt = new_product("Harbour Linen Shirt", {5});
   shirt.tags = {"summer"};
@@ -249,6 +269,24 @@ TEST_P(CatalogueStoreTest, HidesWhatIsArchivedFromListsAndBuyers) {
   EXPECT_TRUE(names({.currency = euro}).empty());
   EXPECT_TRUE(found("teapot").empty());
   EXPECT_TRUE(run(catalogue().find({}, stored.id))) << "its history stays";
+}
+
+class LongListTest : public CatalogueStoreSuite {
+ protected:
+  LongListTest() : CatalogueStoreSuite{Kind::postgres} {}
+};
+
+TEST_F(LongListTest, IsCountedToALimit) {
+  const auto add = [&](std::int64_t from, std::int64_t to) {
+    static_cast<PgWorld&>(*world_).sql(
+        std::format("INSERT INTO products (id, handle, name, status, created_at, updated_at)"
+                    " SELECT gen_random_uuid(), 'p-' || n, 'Cup', 'active', now(), now()"
+                    " FROM generate_series({}, {}) AS n",
+                    from, to));
+    return *list({.currency = euro, .limit = 1, .with_total = true}).total;
+  };
+  EXPECT_EQ(add(1, total_counted_max), (ListTotal{.count = total_counted_max, .exact = true}));
+  EXPECT_EQ(add(0, 0), (ListTotal{.count = total_counted_max, .exact = false}));
 }
 
 }  // namespace

@@ -167,12 +167,15 @@ class FakeCatalogueStore : public CatalogueStore {
         query.sort != Sort::oldest && query.sort != Sort::cheapest && query.sort != Sort::name;
     std::ranges::sort(
         all, [down](const Placed& a, const Placed& b) { return down ? b.before(a) : a.before(b); });
+    const ListTotal total{.count = std::ssize(all)};
     if (query.after) {
       const Placed end{.place = query.after->key, .product = {.id = {query.after->id}}};
       std::erase_if(all,
                     [&](const Placed& one) { return down ? !one.before(end) : !end.before(one); });
     }
-    co_return page_of(std::move(all), static_cast<std::size_t>(query.limit));
+    ProductPage page = page_of(std::move(all), static_cast<std::size_t>(query.limit));
+    if (query.with_total) page.total = total;
+    co_return page;
   }
 
   Task<Result<std::optional<Answer>>> look_up(Context, RequestKey key) override {
