@@ -37,7 +37,7 @@ class Pipeline {
   };
   explicit Pipeline(Parts parts);
 
-  /// Request id, trace, deadline, route and body rules, in this order. A response is a refusal.
+  /// Request id, route and deadline, trace, body rules, in this order. A response is a refusal.
   std::optional<Response> begin(Exchange& exchange, std::string_view peer, bool peer_trusted);
 
   /// Whether the caller's identity has to be looked at.
