@@ -86,7 +86,18 @@ void add(std::vector<PlannedProduct>& products, PlannedProduct planned) {
   earlier->product = std::move(planned.product);
   append(earlier->new_variants, planned.new_variants);
   append(earlier->new_stock, planned.new_stock);
-  append(earlier->stock_changes, planned.stock_changes);
+  // One change a variant: a statement changes a row once.
+  for (const StockChange& change : planned.stock_changes) {
+    const auto known =
+        std::ranges::find(earlier->stock_changes, change.variant, &StockChange::variant);
+    if (known == earlier->stock_changes.end()) {
+      earlier->stock_changes.push_back(change);
+    } else {
+      known->delta += change.delta;
+    }
+  }
+  std::erase_if(earlier->stock_changes,
+                [](const StockChange& change) { return change.delta == 0; });
 }
 
 Plan plan_step(ImportStep& step, ShopBefore& before, const ImportRules& rules) {
@@ -110,8 +121,6 @@ Plan plan_step(ImportStep& step, ShopBefore& before, const ImportRules& rules) {
         ++all.counts.unchanged;
         break;
     }
-    // A handle that comes again later in the file meets what this row made of it.
-    before.products.insert_or_assign(planned->product.handle, planned->product);
     add(all.products, std::move(*planned));
   }
   all.counts.problems = static_cast<std::int64_t>(all.problems.size());

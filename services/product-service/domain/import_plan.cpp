@@ -161,6 +161,13 @@ class Planner {
     for (const Variant& variant : planned_.product.variants) {
       before_.sku_owners[variant.sku] = planned_.product.id;
     }
+    for (const NewStock& stock : planned_.new_stock) {
+      before_.stock[stock.variant] = {.variant = stock.variant, .on_hand = stock.on_hand};
+    }
+    for (const StockChange& change : planned_.stock_changes) {
+      before_.stock.at(change.variant).on_hand += change.delta;
+    }
+    before_.products.insert_or_assign(planned_.product.handle, planned_.product);
   }
 
   ImportedProduct& imported_;

@@ -49,8 +49,9 @@ struct ImportRules {
 
 /// Merges `imported` into what is there: columns of the file replace, columns it does not have
 /// stay; a variant is found by its SKU, else by its options; variants the file does not name stay.
-/// Adds the product's own SKUs to `before.sku_owners`, for the products that follow in the batch.
-/// Empty when the product is refused: the reasons are appended to `imported.problems`.
+/// `before` becomes what the shop has afterwards: a handle that comes again later in the batch
+/// meets what this one made of it. Empty when the product is refused: the reasons are appended to
+/// `imported.problems`.
 std::optional<PlannedProduct> plan(ImportedProduct& imported, ShopBefore& before,
                                    const ImportRules& rules);
 

@@ -143,6 +143,25 @@ TEST_P(ImportsTest, SetsStockWhenAskedButNeverBelowWhatIsReserved) {
   EXPECT_TRUE(world_->books_agree());
 }
 
+TEST_P(ImportsTest, TakesTheLastQuantityOfAHandleThatComesAgain) {
+  finish(upload(header() + rows(2)));
+  const std::string text = header() +
+                           "p-0,P,Size,S,S-0,10.50,9\r\n"
+                           "new,New,,,N,1,3\r\n"
+                           "p-0,P,Size,S,S-0,10.50,4\r\n"
+                           "new,New,,,N,1,6\r\n"
+                           "p-1,P,Size,S,S-1,10.50,8\r\n"
+                           "p-0,P,Size,S,S-0,10.50,5\r\n"
+                           "p-1,P,Size,S,S-1,10.50,7\r\n";
+  const auto report = finish(upload(text, true));
+
+  EXPECT_EQ(report.import.refused, 0);
+  auto on_hand = world_->on_hand();
+  std::ranges::sort(on_hand);
+  EXPECT_EQ(on_hand, (std::vector<std::int64_t>{5, 6, 7, 7, 7}));
+  EXPECT_TRUE(world_->books_agree());
+}
+
 TEST_P(ImportsTest, GoesOnBehindTheLastStepOfAWorkerThatDied) {
   const ImportId id = upload(header() + rows(30));
   ASSERT_TRUE(run(worker_.work()).found);
