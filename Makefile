@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status
+.PHONY: help help-all build check deploy-check hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,13 @@ unit: build ## the C++ suites
 
 check: ## format, lint and house rules
 	@$(root) tools/check
+
+deploy-check: ## what judges deploy/ and the rules of the repository
+	@deploy/check
+
+hooks: ## judge commit messages as you write them (needs Node 20)
+	@command -v npm >/dev/null || { echo "hooks: npm is not installed; without it commits are judged by CI alone" >&2; exit 1; }
+	@npm ci && echo "hooks: .husky/ is in force (git config core.hooksPath)"
 
 tidy: #- clang-tidy over everything; records the commit in .ci/tidy-base
 	@$(root) bash -c 'tools/build debug && tools/clang-tidy all'

@@ -1,0 +1,87 @@
+"""A copy of the tree that a test may commit to."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from tests.deploy.checked import CHECKOUT
+
+ANYONE = {"GIT_CONFIG_COUNT": "3", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+          "GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "A Test",
+          "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "test@example.test"}
+
+
+def run(*command: str | pathlib.Path, cwd: pathlib.Path = CHECKOUT, stdin: str | None = None,
+        **environment: str) -> subprocess.CompletedProcess:
+    """Output and errors as one text; never raises for an exit code."""
+    return subprocess.run([str(word) for word in command], cwd=cwd, input=stdin, text=True, check=False, timeout=300,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | ANYONE | environment)
+
+
+def must(*command: str | pathlib.Path, **options) -> str:
+    done = run(*command, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def tree_files() -> list[str]:
+    """Tracked and new files of the checkout, as they are now."""
+    listed = must("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return sorted(name for name in set(listed) if name and (CHECKOUT / name).is_file())
+
+
+class Scratch:
+    """A repository with the checkout's files in one commit, and a remote in a folder."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder / "work"
+        self.remote = folder / "remote.git"
+        for name in tree_files():
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, target)
+        must("git", "init", "-q", "--bare", "-b", "main", self.remote)
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "feat: the tree as it is")
+        self.git("remote", "add", "origin", f"file://{self.remote}")
+        self.git("push", "-q", "-u", "origin", "main")
+
+    def git(self, *words: str | pathlib.Path) -> str:
+        return must("git", *words, cwd=self.folder)
+
+    def change(self, file: str, text: str = "a change\n") -> None:
+        target = self.folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("a") as out:
+            out.write(text)
+        self.git("add", file)
+
+    def commit(self, message: str, *files: str) -> None:
+        for file in files:
+            self.change(file)
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+
+    def push(self) -> None:
+        self.git("push", "-q", "origin", "main")
+
+
+@pytest.fixture(scope="session")
+def _original(tmp_path_factory) -> Scratch:
+    return Scratch(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture
+def scratch(_original, tmp_path) -> Scratch:
+    """A fresh one for each test: copied, since a commit of the whole tree takes a second."""
+    copy = Scratch.__new__(Scratch)
+    copy.folder, copy.remote = tmp_path / "work", tmp_path / "remote.git"
+    shutil.copytree(_original.folder, copy.folder)
+    shutil.copytree(_original.remote, copy.remote)
+    copy.git("remote", "set-url", "origin", f"file://{copy.remote}")
+    return copy
