@@ -12,7 +12,6 @@
 #include <thread>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <fcntl.h>
@@ -22,6 +21,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "servicekit/testing/free_port.hpp"
 
 namespace stoa::testing_support {
 namespace {
@@ -98,20 +99,6 @@ fs::path template_data() {
   }
   close(lock);
   return base / "data";
-}
-
-std::uint16_t free_port() {
-  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(probe, generic, length) != 0 || getsockname(probe, generic, &length) != 0) {
-    throw std::runtime_error{"no free port"};
-  }
-  close(probe);
-  return ntohs(address.sin_port);
 }
 
 void add_descendants(pid_t parent, std::vector<pid_t>& into) {

@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "servicekit/testing/free_port.hpp"
+
 namespace stoa::testing_support {
 namespace {
 
@@ -57,16 +59,6 @@ sockaddr_in loopback(std::uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   return address;
-}
-
-std::uint16_t bind_any(const Socket& socket) {
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(socket.fd(), generic, size) != 0 || ::getsockname(socket.fd(), generic, &size) != 0) {
-    throw std::system_error{errno, std::generic_category(), "no free port"};
-  }
-  return ntohs(address.sin_port);
 }
 
 pid_t launch(const std::vector<std::string>& command, const std::filesystem::path& log) {
@@ -120,14 +112,10 @@ PrivateRabbitmq::PrivateRabbitmq() {
       {(checkout() / topology_tool).string(), "definitions", "--secrets",
        (directory_ / "secrets").string(), "--output", (directory_ / "definitions.json").string()},
       directory_ / "topology.log");
-  {
-    const Socket one;
-    const Socket two;
-    const Socket three;
-    port_ = bind_any(one);
-    distribution_port_ = bind_any(two);
-    tls_port_ = bind_any(three);
-  }
+  const auto [port, distribution_port, tls_port] = free_ports<3>();
+  port_ = port;
+  distribution_port_ = distribution_port;
+  tls_port_ = tls_port;
   start();
 }
 

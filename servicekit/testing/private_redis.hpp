@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "servicekit/testing/free_port.hpp"
+
 namespace stoa::testing_support {
 
 /// A Redis of its own on a free loopback port, nothing kept on disk. It dies with the test, also
@@ -41,8 +43,9 @@ class PrivateRedis {
     std::string folder = (std::filesystem::temp_directory_path() / "stoa-redis-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
     folder_ = folder;
-    port_ = free_port();
-    if (!tls_.certificate.empty()) tls_port_ = free_port();
+    const auto [port, tls_port] = free_ports<2>();
+    port_ = port;
+    if (!tls_.certificate.empty()) tls_port_ = tls_port;
     start();
   }
   PrivateRedis(const PrivateRedis&) = delete;
@@ -139,17 +142,6 @@ class PrivateRedis {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return address;
-  }
-
-  static std::uint16_t free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    const bool ok = bind(socket, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                    getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    close(socket);
-    if (!ok) throw std::runtime_error{"no free port"};
-    return ntohs(address.sin_port);
   }
 
   static int connect_to(std::uint16_t port) {

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "servicekit/testing/free_port.hpp"
+
 namespace stoa::testing_support {
 namespace {
 
@@ -103,10 +105,6 @@ void ScriptedServer::accept_all() {
   }
 }
 
-std::uint16_t closed_port() {
-  const auto [bound, port] = bound_socket();
-  ::close(bound);
-  return port;
-}
+std::uint16_t closed_port() { return free_port(); }
 
 }  // namespace stoa::testing_support

@@ -9,15 +9,13 @@
 #include <stdexcept>
 #include <thread>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "servicekit/auth/auth.hpp"
 #include "servicekit/crypto/crypto.hpp"
+#include "servicekit/testing/free_port.hpp"
 #include "servicekit/testing/private_postgres.hpp"
 #include "servicekit/testing/raw_client.hpp"
 
@@ -46,18 +44,6 @@ std::string service_jwks() {
     set += jwk;
   }
   return set + "]}";
-}
-
-std::uint16_t free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  bind(socket, reinterpret_cast<const sockaddr*>(&address), size);
-  getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  close(socket);
-  return ntohs(address.sin_port);
 }
 
 pid_t spawn_program(const std::vector<std::string>& arguments,
@@ -132,8 +118,10 @@ std::string Installation::sql(const std::string& statements) const {
   return PrivatePostgres::sql(dsn_, statements);
 }
 
-RunningService::RunningService(const Installation& installation)
-    : port_{free_port()}, admin_port_{free_port()} {
+RunningService::RunningService(const Installation& installation) {
+  const auto [port, admin_port] = testing_support::free_ports<2>();
+  port_ = port;
+  admin_port_ = admin_port;
   auto environment = installation.environment();
   environment["STOA_ADDRESS"] = "127.0.0.1";
   environment["STOA_PORT"] = std::to_string(port_);

@@ -51,8 +51,8 @@ class RunningService {
   int stop();
 
  private:
-  std::uint16_t port_;
-  std::uint16_t admin_port_;
+  std::uint16_t port_ = 0;
+  std::uint16_t admin_port_ = 0;
   pid_t process_;
 };
 

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "servicekit/testing/free_port.hpp"
+
 namespace stoa::simulator {
 namespace {
 
@@ -51,20 +53,10 @@ const sockaddr* generic(const sockaddr_in& address) {
 
 }  // namespace
 
-std::uint16_t free_port() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t length = sizeof address;
-  const bool bound = ::bind(listener, generic(address), length) == 0 &&
-                     // NOLINTNEXTLINE(*-reinterpret-cast): see generic()
-                     ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-  ::close(listener);
-  if (!bound) throw std::runtime_error{"no free port"};
-  return ntohs(address.sin_port);
-}
-
-SimulatorProcess::SimulatorProcess(std::string webhook_url)
-    : webhook_url_{std::move(webhook_url)}, port_{free_port()}, admin_port_{free_port()} {
+SimulatorProcess::SimulatorProcess(std::string webhook_url) : webhook_url_{std::move(webhook_url)} {
+  const auto [port, admin_port] = testing_support::free_ports<2>();
+  port_ = port;
+  admin_port_ = admin_port;
   std::string name = (std::filesystem::temp_directory_path() / "simulator-XXXXXX").string();
   folder_ = ::mkdtemp(name.data());
   start();

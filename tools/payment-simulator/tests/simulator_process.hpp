@@ -33,12 +33,9 @@ class SimulatorProcess {
 
   std::filesystem::path folder_;
   std::string webhook_url_;
-  std::uint16_t port_;
-  std::uint16_t admin_port_;
+  std::uint16_t port_ = 0;
+  std::uint16_t admin_port_ = 0;
   pid_t process_ = -1;
 };
-
-/// A port of 127.0.0.1 that nobody listened on a moment ago.
-std::uint16_t free_port();
 
 }  // namespace stoa::simulator
