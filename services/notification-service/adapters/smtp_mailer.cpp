@@ -42,23 +42,34 @@ std::size_t read_more(char* buffer, std::size_t size, std::size_t count, void* s
 // 3.8), the others want another login (RFC 4954 section 6).
 constexpr std::array about_the_caller{421L, 454L, 530L, 534L, 535L, 538L};
 
-// Greeting, EHLO, STARTTLS and AUTH tell of the server or of our settings. libcurl calls a refused
-// MAIL, RCPT or DATA a send error, and an answer to the whole message that is not 250 a weird one.
-bool is_about_the_mail(CURLcode code, long reply, bool is_read_whole) {
-  if (std::ranges::contains(about_the_caller, reply)) return false;
-  return code == CURLE_SEND_ERROR || (code == CURLE_WEIRD_SERVER_REPLY && is_read_whole);
+// How a mail ended, in libcurl's words.
+struct Ending {
+  CURLcode code;
+  long reply;             // to the last command
+  bool is_read_whole;     // the message
+  std::string_view text;  // "MAIL failed: 550"
+};
+
+// Greeting, EHLO, STARTTLS, AUTH and MAIL, which names our own address, tell of the server or of
+// our settings. libcurl calls a refused MAIL, RCPT or DATA a send error and tells them apart in the
+// text alone; an answer to the whole message that is not 250 is a weird one.
+bool is_about_the_mail(const Ending& ending) {
+  if (std::ranges::contains(about_the_caller, ending.reply)) return false;
+  if (ending.code == CURLE_SEND_ERROR) return !ending.text.starts_with("MAIL ");
+  return ending.code == CURLE_WEIRD_SERVER_REPLY && ending.is_read_whole;
 }
 
 // The reply to the last command decides (RFC 5321 section 4.2.1).
-MailOutcome outcome_of(CURLcode code, long reply, bool is_read_whole) {
-  if (code == CURLE_OK) return {.kind = MailOutcome::Kind::sent};
-  const std::string detail = std::format("the mail server answered {}", reply);
-  if (!is_about_the_mail(code, reply, is_read_whole) || reply < 400 || reply >= 600) {
-    throw Unavailable{std::format("mail server: {} ({})", curl_easy_strerror(code), reply)};
+MailOutcome outcome_of(const Ending& ending) {
+  if (ending.code == CURLE_OK) return {.kind = MailOutcome::Kind::sent};
+  const bool is_refusal = ending.reply >= 400 && ending.reply < 600;
+  if (!is_refusal || !is_about_the_mail(ending)) {
+    throw Unavailable{
+        std::format("mail server: {} ({})", curl_easy_strerror(ending.code), ending.reply)};
   }
-  const bool for_good = reply >= 500;
-  return {.kind = for_good ? MailOutcome::Kind::refused : MailOutcome::Kind::refused_for_now,
-          .detail = detail};
+  return {
+      .kind = ending.reply >= 500 ? MailOutcome::Kind::refused : MailOutcome::Kind::refused_for_now,
+      .detail = std::format("the mail server answered {}", ending.reply)};
 }
 
 }  // namespace
@@ -80,6 +91,8 @@ class SmtpMailer::Session {
     const std::string to = std::format("<{}>", recipient);
     const std::unique_ptr<curl_slist, FreeList> recipients{curl_slist_append(nullptr, to.c_str())};
     Remaining remaining{.at = message.data(), .size = message.size()};
+    text_.front() = '\0';
+    curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, text_.data());
     curl_easy_setopt(handle_, CURLOPT_URL, url.c_str());
     curl_easy_setopt(handle_, CURLOPT_PROTOCOLS_STR, "smtp");
     curl_easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
@@ -108,11 +121,13 @@ class SmtpMailer::Session {
     runtime::crash_point("notification.mail.after_send");
     long reply = 0;
     curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &reply);
-    return outcome_of(code, reply, remaining.size == 0);
+    return outcome_of(
+        {.code = code, .reply = reply, .is_read_whole = remaining.size == 0, .text = text_.data()});
   }
 
  private:
   CURL* handle_;
+  std::array<char, CURL_ERROR_SIZE> text_{};  ///< of the last failure
 };
 
 /// What the jobs of the pool use.

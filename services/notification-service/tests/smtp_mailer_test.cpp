@@ -23,6 +23,7 @@ class RoteServer {
  public:
   struct Replies {
     std::string greeting = "220 rote";
+    std::string sender = "250 ok";
     std::string recipient = "250 ok";
     std::string data_end = "250 taken";
   };
@@ -44,6 +45,8 @@ class RoteServer {
       if (command.empty()) return;
       if (command.starts_with("EHLO")) {
         connection.send("250 rote\r\n");
+      } else if (command.starts_with("MAIL")) {
+        connection.send(replies_.sender + "\r\n");
       } else if (command.starts_with("RCPT")) {
         connection.send(replies_.recipient + "\r\n");
       } else if (command.starts_with("DATA")) {
@@ -136,6 +139,10 @@ TEST_F(SmtpMailerTest, DoesNotBlameTheMailForAServerThatGoesAway) {
   EXPECT_THROW(send(1), Unavailable);
   RoteServer closed{{.greeting = "554 no mail here"}};
   connect(closed.address());
+  EXPECT_THROW(send(1), Unavailable);
+  // Our own address: every mail has it.
+  RoteServer choosy{{.sender = "550 sender rejected"}};
+  connect(choosy.address());
   EXPECT_THROW(send(1), Unavailable);
   RoteServer silent{{.data_end = ""}};
   connect(silent.address());
