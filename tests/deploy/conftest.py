@@ -36,12 +36,12 @@ def tree_files() -> list[str]:
 
 
 class Scratch:
-    """A repository with the checkout's files in one commit, and a remote in a folder."""
+    """A repository with files of the checkout in one commit, and a remote in a folder."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, files: list[str]):
         self.folder = folder / "work"
         self.remote = folder / "remote.git"
-        for name in tree_files():
+        for name in files:
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, target)
@@ -71,17 +71,22 @@ class Scratch:
         self.git("push", "-q", "origin", "main")
 
 
+    def copy(self, folder: pathlib.Path) -> Scratch:
+        """Cheaper than the commit of a tree."""
+        copy = Scratch.__new__(Scratch)
+        copy.folder, copy.remote = folder / "work", folder / "remote.git"
+        shutil.copytree(self.folder, copy.folder)
+        shutil.copytree(self.remote, copy.remote)
+        copy.git("remote", "set-url", "origin", f"file://{copy.remote}")
+        return copy
+
+
 @pytest.fixture(scope="session")
-def _original(tmp_path_factory) -> Scratch:
-    return Scratch(tmp_path_factory.mktemp("original"))
+def whole_tree(tmp_path_factory) -> Scratch:
+    """Shared: not to be changed."""
+    return Scratch(tmp_path_factory.mktemp("whole"), tree_files())
 
 
 @pytest.fixture
-def scratch(_original, tmp_path) -> Scratch:
-    """A fresh one for each test: copied, since a commit of the whole tree takes a second."""
-    copy = Scratch.__new__(Scratch)
-    copy.folder, copy.remote = tmp_path / "work", tmp_path / "remote.git"
-    shutil.copytree(_original.folder, copy.folder)
-    shutil.copytree(_original.remote, copy.remote)
-    copy.git("remote", "set-url", "origin", f"file://{copy.remote}")
-    return copy
+def scratch(whole_tree, tmp_path) -> Scratch:
+    return whole_tree.copy(tmp_path)

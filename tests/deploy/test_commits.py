@@ -79,9 +79,9 @@ def test_good_messages_are_accepted(scratch, checked):
 
 
 @pytest.fixture(scope="module")
-def refusals(_original, checked) -> list[str]:
+def refusals(whole_tree, checked) -> list[str]:
     """What commitlint said of each bad message."""
-    done = in_one_range(_original, checked("commit messages", BAD))
+    done = in_one_range(whole_tree, checked("commit messages", BAD))
     assert done.returncode != 0
     return done.stdout.split("⧗   input: ")[1:]
 
