@@ -178,10 +178,11 @@ class FakeImportStore final : public ImportStore {
         return std::nullopt;
     }
     shop_.put(planned.product);
-    for (const NewStock& stock : planned.new_stock) shop_.move_stock(stock.variant, stock.on_hand);
-    for (const StockChange& change : planned.stock_changes) {
-      shop_.move_stock(change.variant, change.delta);
-    }
+    const auto move = [&](VariantId variant, std::int64_t delta) {
+      shop_.move_stock(variant, {.delta = delta, .kind = "import", .import = import.id});
+    };
+    for (const NewStock& stock : planned.new_stock) move(stock.variant, stock.on_hand);
+    for (const StockChange& change : planned.stock_changes) move(change.variant, change.delta);
     return planned.product.id;
   }
 

@@ -21,9 +21,10 @@ struct FakeShop {
   std::chrono::seconds clock{0};  ///< of leases
   std::map<ProductId, Product> products{};
   std::map<VariantId, StockLevel> stock{};
-  std::map<VariantId, std::vector<std::int64_t>> journal{};
+  std::map<VariantId, std::vector<StockMovement>> journal{};
   std::map<Uuid, std::pair<std::string, Answer>> keys{};  ///< fingerprint and first answer
   std::vector<ProductId> told{};                          ///< of product.updated
+  std::int64_t movement_count = 0;
 
   /// As the real store reads it: what is in stock is seen, not remembered.
   Product as_read(Product product) const {
@@ -34,10 +35,21 @@ struct FakeShop {
     return product;
   }
 
-  void move_stock(VariantId variant, std::int64_t delta) {
+  /// `movement` says how much and why.
+  void move_stock(VariantId variant, StockMovement movement) {
     StockLevel& level = stock.try_emplace(variant, StockLevel{.variant = variant}).first->second;
-    level.on_hand += delta;
-    if (delta != 0) journal[variant].push_back(delta);
+    level.on_hand += movement.delta;
+    if (movement.delta == 0) return;
+    movement.number = ++movement_count;
+    journal[variant].push_back(std::move(movement));
+  }
+
+  std::int64_t sum_of_journal(VariantId variant) const {
+    std::int64_t sum = 0;
+    const auto movements = journal.find(variant);
+    if (movements == journal.end()) return 0;
+    for (const StockMovement& movement : movements->second) sum += movement.delta;
+    return sum;
   }
 
   /// Errors: sku_taken.
@@ -200,7 +212,8 @@ class FakeCatalogueStore : public CatalogueStore {
     shop_.keep_key(command.key, command.answer);
     shop_.put(command.product);
     for (std::size_t i = 0; i < command.stock.size(); ++i) {
-      shop_.move_stock(command.product.variants[i].id, command.stock[i]);
+      shop_.move_stock(command.product.variants[i].id,
+                       {.delta = command.stock[i], .kind = "initial", .actor = command.actor});
     }
     co_return Inserted::stored;
   }

@@ -55,9 +55,6 @@ class StoreTest : public WorldTest {
     }
   }
 
-  std::int64_t on_hand(VariantId id) { return run(stock_.level({}, id))->on_hand; }
-  std::int64_t reserved(VariantId id) { return run(stock_.level({}, id))->reserved; }
-
   PgStockStore& stock_ = postgres().stock();
 };
 

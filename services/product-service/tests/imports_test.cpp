@@ -133,7 +133,7 @@ TEST_P(ImportsTest, SetsStockWhenAskedButNeverBelowWhatIsReserved) {
   finish(upload(header() + rows(2)));
   ListQuery query{.words = {"0"}, .currency = euro, .sort = Sort::best};
   const auto found = run(world_->catalogue().list({}, std::move(query)));
-  world_->hold(found.products.at(0).variants.at(0).id, 5);
+  ASSERT_TRUE(reserve(wanted({{found.products.at(0).variants.at(0).id, 5}})));
 
   const auto report = finish(upload(header() + rows(2, 4), true));
 

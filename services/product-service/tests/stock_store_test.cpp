@@ -1,34 +1,39 @@
-#include <map>
-#include <random>
-#include <set>
+#include "services/product-service/adapters/http_stock.hpp"
+#include "services/product-service/tests/worlds.hpp"
 
-#include "services/product-service/tests/fixture.hpp"
-
+// One suite for the fake and for PostgreSQL; what happens at once is in stock_race_test.
 namespace stoa::product {
 namespace {
 
-using State = ReservationState;
-
-class StockStoreTest : public StoreTest {
+class StockStoreSuite : public WorldTest {
  protected:
-  Result<Reserved> reserve(ReserveStock command) {
-    return run(stock_.reserve({}, std::move(command)));
-  }
+  explicit StockStoreSuite(Kind kind) : WorldTest{kind} {}
 
-  std::string state_of(ReservationId id) {
-    return sql("SELECT state FROM reservations WHERE id = '" + id.uuid.str() + "'");
-  }
+  StockStore& stock() { return world_->stock(); }
 
   std::vector<bool> settle(std::vector<SettledOrder> orders) {
-    return run(stock_.settle_orders({}, std::move(orders))).known;
+    return run(stock().settle_orders({}, std::move(orders))).known;
   }
 
   static SettledOrder event(ReservationId id, Settlement settlement) {
     return {.event_id = crypto::new_uuid(), .reservation = id, .settlement = settlement};
   }
+
+  Result<Product> edit(ProductId id, std::function<Result<Product>(Product)> change) {
+    ChangeProduct command{.product = id, .event_id = crypto::new_uuid(), .edit = std::move(change)};
+    return run(world_->catalogue().change({}, std::move(command)));
+  }
 };
 
-TEST_F(StockStoreTest, ReservesPricesAndNamesTheLinesInTheirOrder) {
+class StockStoreTest : public StockStoreSuite, public testing::WithParamInterface<Kind> {
+ protected:
+  StockStoreTest() : StockStoreSuite{GetParam()} {}
+};
+
+INSTANTIATE_TEST_SUITE_P(Stores, StockStoreTest, testing::Values(Kind::fake, Kind::postgres),
+                         [](const auto& kind) { return name(kind.param); });
+
+TEST_P(StockStoreTest, ReservesPricesAndNamesTheLinesInTheirOrder) {
   NewProduct teapot = new_product("Teapot", {5, 5});
   const Product product = store(teapot);
   const auto& [first, second] = std::pair{product.variants[0], product.variants[1]};
@@ -44,10 +49,10 @@ TEST_F(StockStoreTest, ReservesPricesAndNamesTheLinesInTheirOrder) {
   EXPECT_EQ(lines[1].sku, first.sku);
   EXPECT_EQ(lines[1].product, product.id);
   EXPECT_EQ(this->reserved(second.id), 2);
-  EXPECT_EQ(broken_stock(), "0");
+  EXPECT_TRUE(world_->books_agree());
 }
 
-TEST_F(StockStoreTest, TakesAllLinesOrNone) {
+TEST_P(StockStoreTest, TakesAllLinesOrNone) {
   const Product product = store(new_product("Teapot", {5, 1}));
 
   const auto refused = reserve(wanted({{product.variants[0].id, 1}, {product.variants[1].id, 2}}));
@@ -59,7 +64,7 @@ TEST_F(StockStoreTest, TakesAllLinesOrNone) {
   EXPECT_EQ(reserved(product.variants[0].id), 0);
 }
 
-TEST_F(StockStoreTest, AddsUpTheLinesOfOneVariant) {
+TEST_P(StockStoreTest, AddsUpTheLinesOfOneVariant) {
   const Product product = store(new_product("Teapot", {3}));
   const VariantId variant = product.variants[0].id;
 
@@ -68,7 +73,7 @@ TEST_F(StockStoreTest, AddsUpTheLinesOfOneVariant) {
   EXPECT_EQ(reserved(variant), 3);
 }
 
-TEST_F(StockStoreTest, RefusesWhatIsNotOnSale) {
+TEST_P(StockStoreTest, RefusesWhatIsNotOnSale) {
   const Product product = store(new_product("Teapot", {3}));
   NewProduct hidden = new_product("Draft", {3});
   hidden.status = Status::draft;
@@ -82,24 +87,22 @@ TEST_F(StockStoreTest, RefusesWhatIsNotOnSale) {
   EXPECT_EQ(reserve(in_dollars).error().code, "currency_not_available");
 }
 
-TEST_F(StockStoreTest, SellsNothingOfWhatIsArchived) {
+TEST_P(StockStoreTest, SellsNothingOfWhatIsArchived) {
   const Product stored = store(new_product("Teapot", {3}));
-  ASSERT_TRUE(run(world_->catalogue().change({}, {.product = stored.id,
-                                                  .version = std::nullopt,
-                                                  .event_id = crypto::new_uuid(),
-                                                  .edit = [](Product product) {
-                                                    return Result<Product>{
-                                                        archived(std::move(product), moment(9))};
-                                                  }})));
+  ASSERT_TRUE(edit(stored.id, [](Product product) {
+    return Result<Product>{archived(std::move(product), moment(9))};
+  }));
   EXPECT_EQ(reserve(wanted({{stored.variants[0].id, 1}})).error().code, "variant_not_found");
 }
 
-TEST_F(StockStoreTest, AnswersARepeatWithTheFirstSuccess) {
+TEST_P(StockStoreTest, AnswersARepeatWithTheFirstSuccess) {
   const Product product = store(new_product("Teapot", {3}));
   const VariantId variant = product.variants[0].id;
   const auto command = wanted({{variant, 3}});
   const auto first = reserve(command);
-  sql("UPDATE prices SET amount_minor = 1");
+  ASSERT_TRUE(edit(product.id, [&](Product edited) {
+    return with_prices(std::move(edited), variant, {Money{1, euro}}, moment(9));
+  }));
 
   const auto again = reserve(command);
 
@@ -108,11 +111,11 @@ TEST_F(StockStoreTest, AnswersARepeatWithTheFirstSuccess) {
   EXPECT_EQ(again->reservation.expires_at, first->reservation.expires_at);
   EXPECT_EQ(reserved(variant), 3);
 
-  run(stock_.settle({}, command.id, Settlement::commit));
+  run(stock().settle({}, command.id, Settlement::commit));
   EXPECT_TRUE(reserve(command)) << "a committed one answers, too";
 }
 
-TEST_F(StockStoreTest, RefusesAnIdForOtherLinesAndAfterItsEnd) {
+TEST_P(StockStoreTest, RefusesAnIdForOtherLinesAndAfterItsEnd) {
   const Product product = store(new_product("Teapot", {3}));
   const VariantId variant = product.variants[0].id;
   auto command = wanted({{variant, 1}});
@@ -122,83 +125,33 @@ TEST_F(StockStoreTest, RefusesAnIdForOtherLinesAndAfterItsEnd) {
   other.lines[0].quantity = 2;
   EXPECT_EQ(reserve(other).error().code, "reservation_reused");
 
-  run(stock_.settle({}, command.id, Settlement::release));
+  run(stock().settle({}, command.id, Settlement::release));
   EXPECT_EQ(reserve(command).error().code, "reservation_ended");
   EXPECT_EQ(reserved(variant), 0) << "a released id is never revived";
 }
 
-TEST_F(StockStoreTest, LetsABuyerHoldTenReservations) {
-  const Product product = store(new_product("Teapot", {100}));
-  const VariantId variant = product.variants[0].id;
-  const auto buyer = new_id<UserId>();
-  std::vector<ReserveStock> commands;
-  std::vector<Task<Result<Reserved>>> tasks;
-  for (int i = 0; i < 15; ++i) {
-    commands.push_back(wanted({{variant, 1}}, buyer));
-    tasks.push_back(stock_.reserve({}, commands.back()));
-  }
-  const auto results = together(std::move(tasks));
-  const auto made =
-      std::ranges::count_if(results, [](const auto& r) { return r && r->has_value(); });
-
-  EXPECT_EQ(made, open_reservations_max) << "fifteen at once";
-  EXPECT_EQ(reserved(variant), open_reservations_max);
-  const auto refused = std::ranges::find_if(results, [](const auto& r) { return r && !*r; });
-  EXPECT_EQ((*refused)->error().code, "too_many_open_orders");
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (!*results[i]) continue;
-    EXPECT_TRUE(reserve(commands[i])) << "a repeat does not count twice";
-  }
-  EXPECT_TRUE(reserve(wanted({{variant, 1}}))) << "another buyer";
-}
-
-TEST_F(StockStoreTest, SellsTheLastUnitOnce) {
-  const Product product = store(new_product("Teapot", {1}));
-  const VariantId variant = product.variants[0].id;
-  std::vector<Task<Result<Reserved>>> tasks;
-  for (int i = 0; i < 50; ++i) tasks.push_back(stock_.reserve({}, wanted({{variant, 1}})));
-
-  const auto results = together(std::move(tasks));
-
-  EXPECT_EQ(std::ranges::count_if(results, [](const auto& r) { return r && r->has_value(); }), 1);
-  for (const auto& result : results) {
-    ASSERT_TRUE(result) << "nobody was left without an answer";
-    if (*result) continue;
-    EXPECT_EQ(result->error().code, "out_of_stock");
-  }
-  EXPECT_EQ(reserved(variant), 1);
-  EXPECT_EQ(broken_stock(), "0");
-}
-
-TEST_F(StockStoreTest, ReservesOnceForTwinsOfOneRequest) {
-  const Product product = store(new_product("Teapot", {1}));
-  const auto command = wanted({{product.variants[0].id, 1}});
-  std::vector<Task<Result<Reserved>>> tasks;
-  for (int i = 0; i < 20; ++i) tasks.push_back(stock_.reserve({}, command));
-
-  for (const auto& result : together(std::move(tasks))) {
-    ASSERT_TRUE(result && result->has_value()) << "each twin gets the one reservation";
-  }
-  EXPECT_EQ(reserved(product.variants[0].id), 1);
-}
-
 struct Settling {
-  const char* name;
+  const char* title;
   std::vector<Settlement> settlements;
   std::string_view state;
   std::int64_t on_hand;
   std::int64_t reserved;
 };
 
-class Settles : public StockStoreTest, public testing::WithParamInterface<Settling> {};
+class Settles : public StockStoreSuite,
+                public testing::WithParamInterface<std::tuple<Kind, Settling>> {
+ protected:
+  Settles() : StockStoreSuite{std::get<Kind>(GetParam())} {}
+};
 
 TEST_P(Settles, ByEventsInAnyOrderAndAnyNumber) {
+  const Settling& settling = std::get<Settling>(GetParam());
   const Product product = store(new_product("Teapot", {10}));
   const VariantId variant = product.variants[0].id;
   const auto command = wanted({{variant, 4}});
   ASSERT_TRUE(reserve(command));
   std::vector<SettledOrder> events;
-  for (const Settlement settlement : GetParam().settlements) {
+  for (const Settlement settlement : settling.settlements) {
     events.push_back(event(command.id, settlement));
   }
 
@@ -208,26 +161,28 @@ TEST_P(Settles, ByEventsInAnyOrderAndAnyNumber) {
   }
   settle(events);
 
-  EXPECT_EQ(state_of(command.id), GetParam().state);
-  EXPECT_EQ(on_hand(variant), GetParam().on_hand);
-  EXPECT_EQ(reserved(variant), GetParam().reserved);
-  EXPECT_EQ(broken_stock(), "0");
+  EXPECT_EQ(world_->state_of(command.id), settling.state);
+  EXPECT_EQ(on_hand(variant), settling.on_hand);
+  EXPECT_EQ(reserved(variant), settling.reserved);
+  EXPECT_TRUE(world_->books_agree());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Orders, Settles,
-    testing::Values(
-        Settling{"Paid", {Settlement::commit}, "committed", 6, 0},
-        Settling{"Failed", {Settlement::end}, "released", 10, 0},
-        Settling{"PaidThenCancelled", {Settlement::commit, Settlement::end}, "restocked", 10, 0},
-        Settling{"CancelledArrivesBeforePaid",
-                 {Settlement::end, Settlement::commit},
-                 "released",
-                 10,
-                 0}),
-    [](const auto& settling) { return settling.param.name; });
+    testing::Combine(
+        testing::Values(Kind::fake, Kind::postgres),
+        testing::Values(
+            Settling{"Paid", {Settlement::commit}, "committed", 6, 0},
+            Settling{"Failed", {Settlement::end}, "released", 10, 0},
+            Settling{
+                "PaidThenCancelled", {Settlement::commit, Settlement::end}, "restocked", 10, 0},
+            Settling{
+                "CancelledBeforePaid", {Settlement::end, Settlement::commit}, "released", 10, 0})),
+    [](const auto& both) {
+      return name(std::get<Kind>(both.param)) + std::get<Settling>(both.param).title;
+    });
 
-TEST_F(StockStoreTest, SettlesABatchWithRepeatsAndStrangersInIt) {
+TEST_P(StockStoreTest, SettlesABatchWithRepeatsAndStrangersInIt) {
   const Product product = store(new_product("Teapot", {10}));
   const VariantId variant = product.variants[0].id;
   const auto paid = wanted({{variant, 1}});
@@ -241,146 +196,118 @@ TEST_F(StockStoreTest, SettlesABatchWithRepeatsAndStrangersInIt) {
                              event(both.id, Settlement::end)});
 
   EXPECT_EQ(known, (std::vector<bool>{true, false, true, true, true}));
-  EXPECT_EQ(state_of(paid.id), "committed");
-  EXPECT_EQ(state_of(both.id), "released") << "what ends within the batch was never gone";
+  EXPECT_EQ(world_->state_of(paid.id), "committed");
+  EXPECT_EQ(world_->state_of(both.id), "released") << "what ends within the batch was never gone";
   EXPECT_EQ(on_hand(variant), 9);
-  EXPECT_EQ(broken_stock(), "0");
-  EXPECT_EQ(sql("SELECT count(*) FROM inbox"), "3") << "a stranger's event can come again";
+  EXPECT_TRUE(world_->books_agree());
+  EXPECT_EQ(world_->events_taken(), 3) << "a stranger's event can come again";
 }
 
-TEST_F(StockStoreTest, TellsWhenAProductSellsOutAndComesBack) {
+TEST_P(StockStoreTest, TellsWhenAProductSellsOutAndComesBack) {
   const Product product = store(new_product("Teapot", {2}));
   const VariantId variant = product.variants[0].id;
 
   EXPECT_TRUE(reserve(wanted({{variant, 1}}))->stale.empty());
   const auto last = wanted({{variant, 1}});
   EXPECT_EQ(reserve(last)->stale, (StaleProducts{product.id}));
-  EXPECT_EQ(run(stock_.settle({}, last.id, Settlement::release)), (StaleProducts{product.id}));
+  EXPECT_EQ(run(stock().settle({}, last.id, Settlement::release)), (StaleProducts{product.id}));
 }
 
-TEST_F(StockStoreTest, TellsLowStockOnceEachTimeItGetsThere) {
+TEST_P(StockStoreTest, TellsLowStockOnceEachTimeItGetsThere) {
   const Product product = store(new_product("Teapot", {8}));
   const VariantId variant = product.variants[0].id;
-  const std::string count = "SELECT count(*) FROM outbox WHERE type = 'stock.low'";
-
   ASSERT_TRUE(reserve(wanted({{variant, 2}})));
-  EXPECT_EQ(sql(count), "0") << "six are left";
+  EXPECT_EQ(world_->told_low(), 0) << "six are left";
   const auto fifth = wanted({{variant, 1}});
   ASSERT_TRUE(reserve(fifth));
-  EXPECT_EQ(sql("SELECT data FROM outbox WHERE type = 'stock.low'"),
-            "{\"available\": 5, \"variant_id\": \"" + variant.str() + "\"}");
+  EXPECT_EQ(world_->told_low(), 1);
   ASSERT_TRUE(reserve(wanted({{variant, 1}})));
-  EXPECT_EQ(sql(count), "1") << "it was told already";
-  run(stock_.settle({}, fifth.id, Settlement::release));
+  EXPECT_EQ(world_->told_low(), 1) << "it was told already";
+  run(stock().settle({}, fifth.id, Settlement::release));
   ASSERT_TRUE(reserve(wanted({{variant, 2}})));
-  EXPECT_EQ(sql(count), "1") << "five were left before, too";
+  EXPECT_EQ(world_->told_low(), 1) << "five were left before, too";
 }
 
-TEST_F(StockStoreTest, HandsOutOverdueReservationsByTheDatabasesClock) {
+TEST_P(StockStoreTest, HandsOutOverdueReservationsByTheDatabasesClock) {
   const Product product = store(new_product("Teapot", {8}));
   const auto command = wanted({{product.variants[0].id, 1}});
   ASSERT_TRUE(reserve(command));
 
-  EXPECT_TRUE(run(stock_.claim_overdue({})).empty());
-  sql("UPDATE reservations SET check_at = now()");
-  const auto overdue = run(stock_.claim_overdue({}));
+  EXPECT_TRUE(run(stock().claim_overdue({})).empty());
+  world_->pass(std::chrono::seconds{901});
+  const auto overdue = run(stock().claim_overdue({}));
   ASSERT_EQ(overdue.size(), 1U);
   EXPECT_EQ(overdue[0].id, command.id);
   EXPECT_EQ(overdue[0].origin, command.origin);
-  EXPECT_TRUE(run(stock_.claim_overdue({})).empty()) << "not again at once";
+  EXPECT_TRUE(run(stock().claim_overdue({})).empty()) << "not again at once";
+  world_->pass(std::chrono::seconds{11});
+  EXPECT_EQ(run(stock().claim_overdue({})).size(), 1U) << "nothing came of it";
+  run(stock().settle({}, command.id, Settlement::release));
+  world_->pass(std::chrono::seconds{11});
+  EXPECT_TRUE(run(stock().claim_overdue({})).empty());
 }
 
-TEST_F(StockStoreTest, AdjustsButNeverBelowWhatIsReserved) {
+TEST_P(StockStoreTest, AdjustsButNeverBelowWhatIsReserved) {
   const Product product = store(new_product("Teapot", {5}));
   const VariantId variant = product.variants[0].id;
   ASSERT_TRUE(reserve(wanted({{variant, 3}})));
   const auto adjust = [&](std::int64_t delta) {
-    return run(stock_.adjust({}, {.variant = variant,
-                                  .delta = delta,
-                                  .reason = "counted",
-                                  .actor = "usr_x",
-                                  .event_id = crypto::new_uuid(),
-                                  .render = render_adjusted}));
+    return run(stock().adjust({}, {.variant = variant,
+                                   .delta = delta,
+                                   .reason = "counted",
+                                   .actor = "usr_x",
+                                   .event_id = crypto::new_uuid(),
+                                   .render = render_adjusted}));
   };
 
   EXPECT_TRUE(adjust(-2));
   EXPECT_EQ(adjust(-1).error().code, "stock_below_reserved");
   EXPECT_TRUE(adjust(10));
   EXPECT_EQ(on_hand(variant), 13);
-  EXPECT_EQ(broken_stock(), "0");
+  EXPECT_TRUE(world_->books_agree());
 
-  const auto page = run(stock_.movements({}, variant, std::nullopt, 2));
+  const auto page = run(stock().movements({}, variant, std::nullopt, 2));
   ASSERT_TRUE(page);
   ASSERT_EQ(page->movements.size(), 2U);
   EXPECT_EQ(page->movements[0].delta, 10);
   EXPECT_EQ(page->movements[0].reason, "counted");
-  const auto rest = run(stock_.movements({}, variant, page->next, 2));
+  const auto rest = run(stock().movements({}, variant, page->next, 2));
   ASSERT_EQ(rest->movements.size(), 1U);
   EXPECT_EQ(rest->movements[0].kind, "initial");
   EXPECT_FALSE(rest->next);
 }
 
-/// Everything that moves stock, at random and at once, against the books.
-TEST_F(StockStoreTest, KeepsItsBooksUnderAnyMixOfOperations) {
-  constexpr int rounds = 30;
-  constexpr int operations = 16;
-  std::mt19937 random{42};
-  const auto pick = [&](std::size_t below) {
-    return std::uniform_int_distribution<std::size_t>{0, below - 1}(random);
-  };
-  std::vector<VariantId> variants;
-  for (int i = 0; i < 3; ++i) {
-    const Product product = store(new_product("Teapot", {20, 20}));
-    for (const Variant& variant : product.variants) variants.push_back(variant.id);
+TEST_P(StockStoreTest, LetsABuyerHoldTenReservations) {
+  const VariantId variant = store(new_product("Teapot", {100})).variants[0].id;
+  const auto buyer = new_id<UserId>();
+  const auto first = wanted({{variant, 1}}, buyer);
+  ASSERT_TRUE(reserve(first));
+  for (int i = 1; i < open_reservations_max; ++i) {
+    ASSERT_TRUE(reserve(wanted({{variant, 1}}, buyer)));
   }
-  std::vector<ReserveStock> reservations;
-  std::size_t settled_count = 0;
+  EXPECT_EQ(reserve(wanted({{variant, 1}}, buyer)).error().code, "too_many_open_orders");
+  EXPECT_TRUE(reserve(first)) << "a repeat does not count twice";
+  run(stock().settle({}, first.id, Settlement::commit));
+  EXPECT_TRUE(reserve(wanted({{variant, 1}}, buyer))) << "what is paid is not open";
+}
 
-  for (int round = 0; round < rounds; ++round) {
-    std::vector<Task<bool>> tasks;
-    for (int i = 0; i < operations; ++i) {
-      const std::size_t kind = pick(6);
-      if (kind < 2 || reservations.empty()) {
-        std::vector<WantedLine> lines;
-        for (std::size_t line = 0; line <= pick(4); ++line) {
-          lines.push_back(
-              {variants[pick(variants.size())], static_cast<std::int64_t>(pick(4)) + 1});
-        }
-        reservations.push_back(wanted(std::move(lines)));
-        tasks.push_back([](PgStockStore* stock, ReserveStock command) -> Task<bool> {
-          const auto reserved = co_await stock->reserve({}, std::move(command));
-          co_return reserved.has_value();
-        }(&stock_, reservations.back()));
-      } else if (kind == 5) {
-        const auto delta = static_cast<std::int64_t>(pick(9)) - 4;
-        tasks.push_back([](PgStockStore* stock, VariantId variant, std::int64_t by) -> Task<bool> {
-          AdjustStock command{.variant = variant,
-                              .delta = by,
-                              .reason = "random",
-                              .event_id = crypto::new_uuid(),
-                              .render = render_adjusted};
-          const auto adjusted = co_await stock->adjust({}, std::move(command));
-          co_return adjusted.has_value();
-        }(&stock_, variants[pick(variants.size())], delta));
-      } else {
-        std::vector<SettledOrder> orders;
-        for (std::size_t n = 0; n <= pick(4); ++n) {
-          const auto& reservation = reservations[pick(reservations.size())];
-          orders.push_back(event(reservation.id, static_cast<Settlement>(pick(3))));
-        }
-        tasks.push_back([](PgStockStore* stock, std::vector<SettledOrder> batch) -> Task<bool> {
-          co_await stock->settle_orders({}, std::move(batch));
-          co_return true;
-        }(&stock_, std::move(orders)));
-      }
-    }
-    for (const auto& result : together(std::move(tasks))) {
-      ASSERT_TRUE(result) << "an operation threw in round " << round;
-      settled_count += *result ? 1 : 0;
-    }
-    ASSERT_EQ(broken_stock(), "0") << "after round " << round;
-  }
-  EXPECT_GT(settled_count, 100U) << "the mix must do something";
+TEST_P(StockStoreTest, AdjustsOnceForOneKey) {
+  const VariantId variant = store(new_product("Teapot", {5})).variants[0].id;
+  AdjustStock command{.variant = variant,
+                      .delta = 2,
+                      .reason = "found",
+                      .event_id = crypto::new_uuid(),
+                      .key = RequestKey{.origin = crypto::new_uuid(),
+                                        .caller = "usr_x",
+                                        .fingerprint = std::string(64, 'a')},
+                      .render = render_adjusted};
+  EXPECT_TRUE(run(stock().adjust({}, command))->answer);
+  command.event_id = crypto::new_uuid();
+  EXPECT_FALSE(run(stock().adjust({}, command))->answer) << "the key is taken";
+  EXPECT_EQ(on_hand(variant), 7);
+  command.variant = new_id<VariantId>();
+  EXPECT_EQ(run(stock().adjust({}, command)).error().code, "variant_not_found");
+  EXPECT_EQ(run(stock().movements({}, command.variant, {}, 2)).error().code, "variant_not_found");
 }
 
 }  // namespace

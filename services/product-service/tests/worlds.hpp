@@ -18,6 +18,7 @@
 #include "services/product-service/adapters/pg_stock_store.hpp"
 #include "services/product-service/tests/fake_import_store.hpp"
 #include "services/product-service/tests/fake_shop.hpp"
+#include "services/product-service/tests/fake_stock_store.hpp"
 #include "services/product-service/tests/samples.hpp"
 
 // One suite over the fakes and over PostgreSQL: what the use cases are tested with is what they run
@@ -33,14 +34,20 @@ class World {
   virtual Loops& loops() = 0;
   virtual CatalogueStore& catalogue() = 0;
   virtual ImportStore& imports() = 0;
+  virtual StockStore& stock() = 0;
 
   /// Every variant's stock, and whether the journal sums to it.
   virtual std::vector<std::int64_t> on_hand() = 0;
   virtual bool books_agree() = 0;
   /// How many times product.updated was told.
   virtual std::int64_t told() = 0;
-  /// An open order takes so many units.
-  virtual void hold(VariantId variant, std::int64_t quantity) = 0;
+  /// How many times stock.low was.
+  virtual std::int64_t told_low() = 0;
+  virtual std::string state_of(ReservationId id) = 0;
+  /// Events of order-service that had their effect.
+  virtual std::int64_t events_taken() = 0;
+  /// As if so much time had passed for reservations.
+  virtual void pass(std::chrono::seconds time) = 0;
   /// As if every worker had been silent for long.
   virtual void end_leases() = 0;
   virtual std::int64_t stored_chunks() = 0;
@@ -51,6 +58,7 @@ class FakeWorld final : public World {
   Loops& loops() override { return loops_; }
   CatalogueStore& catalogue() override { return catalogue_; }
   ImportStore& imports() override { return imports_; }
+  StockStore& stock() override { return stock_; }
 
   std::vector<std::int64_t> on_hand() override {
     std::vector<std::int64_t> all;
@@ -59,15 +67,19 @@ class FakeWorld final : public World {
   }
   bool books_agree() override {
     return std::ranges::all_of(shop_.stock, [&](const auto& entry) {
-      const auto& movements = shop_.journal[entry.first];
-      return std::accumulate(movements.begin(), movements.end(), std::int64_t{0}) ==
-             entry.second.on_hand;
+      const StockLevel& level = entry.second;
+      return level.on_hand == shop_.sum_of_journal(entry.first) &&
+             level.reserved == stock_.reserved_by_active(entry.first) && level.reserved >= 0 &&
+             level.available() >= 0;
     });
   }
   std::int64_t told() override { return std::ssize(shop_.told); }
-  void hold(VariantId variant, std::int64_t quantity) override {
-    shop_.stock.at(variant).reserved += quantity;
+  std::int64_t told_low() override { return std::ssize(stock_.told_low); }
+  std::string state_of(ReservationId id) override {
+    return std::string{name(stock_.rows.at(id).state)};
   }
+  std::int64_t events_taken() override { return std::ssize(stock_.inbox); }
+  void pass(std::chrono::seconds time) override { shop_.clock += time; }
   void end_leases() override { shop_.clock += std::chrono::hours{1}; }
   std::int64_t stored_chunks() override {
     std::int64_t count = 0;
@@ -80,6 +92,7 @@ class FakeWorld final : public World {
   FakeShop shop_;
   FakeCatalogueStore catalogue_{shop_};
   FakeImportStore imports_{shop_};
+  FakeStockStore stock_{shop_};
 };
 
 class PgWorld final : public World {
@@ -89,7 +102,7 @@ class PgWorld final : public World {
   Loops& loops() override { return loops_; }
   PgCatalogueStore& catalogue() override { return catalogue_; }
   PgImportStore& imports() override { return imports_; }
-  PgStockStore& stock() { return stock_; }
+  PgStockStore& stock() override { return stock_; }
   int woken() const { return woken_; }
 
   std::vector<std::int64_t> on_hand() override {
@@ -105,10 +118,16 @@ class PgWorld final : public World {
   std::int64_t told() override {
     return std::stoll(sql("SELECT count(*) FROM outbox WHERE type = 'product.updated'"));
   }
-  void hold(VariantId variant, std::int64_t quantity) override {
-    const auto held =
-        testing_support::run_on(loops_, stock_.reserve({}, wanted({{variant, quantity}})));
-    EXPECT_TRUE(held) << "the test holds more than there is";
+  std::int64_t told_low() override {
+    return std::stoll(sql("SELECT count(*) FROM outbox WHERE type = 'stock.low'"));
+  }
+  std::string state_of(ReservationId id) override {
+    return sql("SELECT state FROM reservations WHERE id = '" + id.uuid.str() + "'");
+  }
+  std::int64_t events_taken() override { return std::stoll(sql("SELECT count(*) FROM inbox")); }
+  void pass(std::chrono::seconds time) override {
+    sql("UPDATE reservations SET check_at = check_at - interval '" + std::to_string(time.count()) +
+        " seconds'");
   }
   void end_leases() override {
     sql("UPDATE imports SET lease_until = now() - interval '1 second'");
@@ -182,6 +201,13 @@ class WorldTest : public testing::Test {
     const auto inserted = run(world_->catalogue().insert({}, std::move(command)));
     EXPECT_TRUE(inserted && *inserted == Inserted::stored);
     return std::move(*product);
+  }
+
+  std::int64_t on_hand(VariantId id) { return run(world_->stock().level({}, id))->on_hand; }
+  std::int64_t reserved(VariantId id) { return run(world_->stock().level({}, id))->reserved; }
+
+  Result<Reserved> reserve(ReserveStock command) {
+    return run(world_->stock().reserve({}, std::move(command)));
   }
 
   std::unique_ptr<World> world_;
