@@ -9,33 +9,13 @@
 #include "servicekit/testing/run.hpp"
 
 #include "services/product-service/adapters/cursor.hpp"
+#include "services/product-service/tests/fake_stock_store.hpp"
 #include "services/product-service/tests/samples.hpp"
 
 namespace stoa::product {
 namespace {
 
-/// Only what a sweep needs of the store; stock_store_test proves the real one.
-struct FakeStock final : StockStore {
-  std::vector<OverdueReservation> overdue;
-  std::map<ReservationId, Settlement> settled;
-
-  Task<StaleProducts> settle(Context, ReservationId id, Settlement settlement) override {
-    settled[id] = settlement;
-    co_return StaleProducts{ProductId{}};
-  }
-  Task<std::vector<OverdueReservation>> claim_overdue(Context) override { co_return overdue; }
-
-  Task<Result<Reserved>> reserve(Context, ReserveStock) override { co_return Reserved{}; }
-  Task<SettledBatch> settle_orders(Context, std::vector<SettledOrder>) override {
-    co_return SettledBatch{};
-  }
-  Task<std::optional<StockLevel>> level(Context, VariantId) override { co_return std::nullopt; }
-  Task<Result<Adjusted>> adjust(Context, AdjustStock) override { co_return Adjusted{}; }
-  Task<Result<MovementPage>> movements(Context, VariantId, std::optional<std::int64_t>,
-                                       std::int64_t) override {
-    co_return MovementPage{};
-  }
-};
+using testing_support::run;
 
 struct FakeOrders final : OrderReservations {
   std::map<ReservationId, ReservationFate> fates;
@@ -49,50 +29,78 @@ struct FakeOrders final : OrderReservations {
 
 class ReservationsTest : public testing::Test {
  protected:
-  ReservationId overdue(std::optional<ReservationFate> fate) {
-    ReservationId id{};
-    id.uuid.bytes[15] = static_cast<std::uint8_t>(stock_.overdue.size() + 1);
-    stock_.overdue.push_back({.id = id, .origin = id.uuid});
-    if (fate) orders_.fates[id] = *fate;
-    return id;
+  /// The last unit of a product, reserved for an order of which order-service says `fate`.
+  ReservationId reserve_one(std::optional<ReservationFate> fate) {
+    const NewProduct product = new_product("Teapot", {1});
+    shop_.put(*make_product(product));
+    shop_.move_stock(product.variants[0].id, {.delta = 1, .kind = "initial"});
+    const auto command = wanted({{product.variants[0].id, 1}});
+    EXPECT_TRUE(run(reservations_.reserve({}, command)));
+    if (fate) orders_.fates[command.id] = *fate;
+    return command.id;
   }
 
-  Reservations::Swept sweep() { return testing_support::run(reservations_.sweep({})); }
+  Reservations::Swept sweep() { return run(reservations_.sweep({})); }
+  ReservationState state_of(ReservationId id) { return stock_.rows.at(id).state; }
 
-  FakeStock stock_;
+  FakeShop shop_;
+  FakeStockStore stock_{shop_};
   FakeOrders orders_;
   CountingCache cache_;
   Reservations reservations_{stock_, orders_, cache_};
 };
 
 TEST_F(ReservationsTest, SweepDoesWhatALostEventWouldHaveDone) {
-  const auto abandoned = overdue(ReservationFate{.abandoned = true, .order_status = ""});
-  const auto paid = overdue(ReservationFate{.abandoned = false, .order_status = "paid"});
-  const auto cancelled = overdue(ReservationFate{.abandoned = false, .order_status = "cancelled"});
-  const auto pending = overdue(ReservationFate{.abandoned = false, .order_status = "pending"});
+  using enum ReservationState;
+  const auto abandoned = reserve_one(ReservationFate{.abandoned = true, .order_status = ""});
+  const auto paid = reserve_one(ReservationFate{.abandoned = false, .order_status = "paid"});
+  const auto ended = reserve_one(ReservationFate{.abandoned = false, .order_status = "cancelled"});
+  const auto pending = reserve_one(ReservationFate{.abandoned = false, .order_status = "pending"});
+  EXPECT_EQ(sweep().asked, 0U) << "none is overdue";
+  shop_.clock += FakeStockStore::deadline;
+  cache_.forgotten.clear();
 
   const auto swept = sweep();
 
   EXPECT_EQ(swept.asked, 4U);
   EXPECT_EQ(swept.settled, 3U);
-  EXPECT_EQ(stock_.settled.at(abandoned), Settlement::release);
-  EXPECT_EQ(stock_.settled.at(paid), Settlement::commit);
-  EXPECT_EQ(stock_.settled.at(cancelled), Settlement::end);
-  EXPECT_FALSE(stock_.settled.contains(pending)) << "its order may yet be paid";
-  EXPECT_EQ(cache_.forgotten.size(), 3U);
+  EXPECT_EQ(state_of(abandoned), released);
+  EXPECT_EQ(state_of(paid), committed);
+  EXPECT_EQ(state_of(ended), released);
+  EXPECT_EQ(state_of(pending), active) << "its order may yet be paid";
+  EXPECT_EQ(cache_.forgotten.size(), 2U) << "two units came back";
 }
 
 TEST_F(ReservationsTest, GivesNothingBackWithoutAnAnswer) {
-  overdue(std::nullopt);
+  const auto id = reserve_one(std::nullopt);
+  shop_.clock += FakeStockStore::deadline;
 
   EXPECT_THROW(sweep(), Unavailable);
-  EXPECT_TRUE(stock_.settled.empty());
+  EXPECT_EQ(state_of(id), ReservationState::active);
+}
+
+TEST_F(ReservationsTest, ReleasesOnceAndTellsReaders) {
+  const auto id = reserve_one(std::nullopt);
+  EXPECT_EQ(cache_.forgotten.size(), 1U) << "the last unit went";
+  run(reservations_.release({}, id));
+  run(reservations_.release({}, id));
+  EXPECT_EQ(state_of(id), ReservationState::released);
+  EXPECT_EQ(cache_.forgotten.size(), 2U);
+}
+
+TEST_F(ReservationsTest, KnowsWhichReservationsOfABatchThereAre) {
+  const auto id = reserve_one(std::nullopt);
+  const auto known = run(reservations_.settle(
+      {}, {{.event_id = crypto::new_uuid(), .reservation = id, .settlement = Settlement::commit},
+           {.event_id = crypto::new_uuid(),
+            .reservation = new_id<ReservationId>(),
+            .settlement = Settlement::commit}}));
+  EXPECT_EQ(known, (std::vector{true, false}));
+  EXPECT_EQ(state_of(id), ReservationState::committed);
 }
 
 TEST_F(ReservationsTest, ReservesNothingForLinesThatBreakARule) {
-  const auto refused = testing_support::run(reservations_.reserve(
-      {},
-      {.id = {}, .currency = *Currency::parse("EUR"), .lines = {{.variant = {}, .quantity = 0}}}));
+  const auto refused = run(reservations_.reserve({}, wanted({{VariantId{}, 0}})));
 
   EXPECT_EQ(refused.error().code, "invalid_reservation");
 }
