@@ -99,10 +99,10 @@ class Bench {
   }
   void write(std::size_t count) {
     std::atomic<bool> done{false};
-    spawn(loops_.at(0), "write", write_on_loop(count, done));
+    spawn(loops_.at(0), "write", write_on_loop(count, &done));
     done.wait(false);
   }
-  Task<> write_on_loop(std::size_t count, std::atomic<bool>& done) {
+  Task<> write_on_loop(std::size_t count, std::atomic<bool>* done) {
     postgres::Query query{
         .name = "bench.write",
         .read_only = false,
@@ -113,8 +113,8 @@ class Bench {
         .params = {static_cast<std::int64_t>(count)}};
     co_await database_.run(Context{}.within(milliseconds{10'000}), std::move(query));
     relay_.wake();
-    done.store(true);
-    done.notify_one();
+    done->store(true);
+    done->notify_one();
   }
 
   Secret<> dsn_;

@@ -84,7 +84,7 @@ std::vector<std::int64_t> split_by_largest_remainder(std::int64_t whole,
     left -= parts[i];
   }
   std::vector<std::size_t> by_remainder(weights.size());
-  std::iota(by_remainder.begin(), by_remainder.end(), std::size_t{0});
+  std::ranges::iota(by_remainder, std::size_t{0});
   std::ranges::stable_sort(
       by_remainder, [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
   for (std::size_t i = 0; left > 0; ++i, --left) ++parts[by_remainder[i]];

@@ -74,6 +74,7 @@ Answer run(const Connection& connection, const std::string& sql, std::string_vie
 Answer run(const Connection& connection, const char* sql, const std::vector<std::string>& values,
            std::string_view step) {
   std::vector<const char*> pointers;
+  pointers.reserve(values.size());
   for (const std::string& value : values) pointers.push_back(value.c_str());
   return checked(connection,
                  PQexecParams(connection.get(), sql, static_cast<int>(pointers.size()), nullptr,

@@ -51,7 +51,7 @@ struct Tools {
   /// Runs `work` to its end; empty when the world failed.
   std::optional<int> run(Task<int> work) {
     std::optional<int> code;
-    spawn(loops.at(0), "command", run_and_stop(std::move(work), code));
+    spawn(loops.at(0), "command", run_and_stop(std::move(work), &code));
     loops.run();
     return code;
   }
@@ -63,8 +63,8 @@ struct Tools {
   HttpProvider provider;
 
  private:
-  Task<> run_and_stop(Task<int> work, std::optional<int>& code) {
-    code = co_await if_available(std::move(work));
+  Task<> run_and_stop(Task<int> work, std::optional<int>* code) {
+    *code = co_await if_available(std::move(work));
     loops.stop();
   }
 };
@@ -83,9 +83,9 @@ void print(const ReconcileReport& report) {
                report.entries, report.in_flight, report.differences.size(), report.repaired);
 }
 
-Task<int> compare_books(Tools& tools, bool repair) {
-  PgCashBook book{tools.database};
-  Reconciliation reconciliation{tools.provider, book, [](std::string_view text) {
+Task<int> compare_books(Tools* tools, bool repair) {
+  PgCashBook book{tools->database};
+  Reconciliation reconciliation{tools->provider, book, [](std::string_view text) {
                                   return crypto::name_based_uuid({"provider-key", text});
                                 }};
   const Reconciliation::Options options{.repair = repair};
@@ -100,9 +100,9 @@ Task<int> compare_books(Tools& tools, bool repair) {
   co_return report.differences.empty() ? exit_good : exit_different;
 }
 
-Task<int> settle(Tools& tools, RefundId id, std::string note) {
-  PgPaymentStore store{tools.database, tools.telemetry, [] {}};
-  Refunds refunds{tools.loops, store, tools.provider, [] { return 1.0; }, {}};
+Task<int> settle(Tools* tools, RefundId id, std::string note) {
+  PgPaymentStore store{tools->database, tools->telemetry, [] {}};
+  Refunds refunds{tools->loops, store, tools->provider, [] { return 1.0; }, {}};
   Context context;
   context = context.within(command_timeout);
   const auto standing = co_await refunds.settle_by_hand(std::move(context), id, std::move(note));
@@ -127,7 +127,7 @@ int reconcile(std::span<const std::string_view> arguments) {
     return exit_unable;
   }
   Tools tools{CommandConfig::read()};
-  return exit_code(tools.run(compare_books(tools, repair)));
+  return exit_code(tools.run(compare_books(&tools, repair)));
 }
 
 int refunds(std::span<const std::string_view> arguments) {
@@ -137,7 +137,7 @@ int refunds(std::span<const std::string_view> arguments) {
     return exit_unable;
   }
   Tools tools{CommandConfig::read()};
-  return exit_code(tools.run(settle(tools, *id, std::string{arguments[2]})));
+  return exit_code(tools.run(settle(&tools, *id, std::string{arguments[2]})));
 }
 
 int redrive(std::span<const std::string_view> arguments) {

@@ -74,14 +74,14 @@ void schedule(runtime::Process& process, Charges& charges, Refunds& refunds,
   process.every("purge", purge_every, [&](Context c) { return upkeep.purge(std::move(c)); });
 }
 
-Task<> stop_workers(Charges& charges, Refunds& refunds) {
-  co_await charges.stop(stop_timeout);
-  co_await refunds.stop(stop_timeout);
+Task<> stop_workers(Charges* charges, Refunds* refunds) {
+  co_await charges->stop(stop_timeout);
+  co_await refunds->stop(stop_timeout);
 }
 
-Task<> stop_consumers(messaging::Consumer& placed, messaging::Consumer& cancelled) {
-  co_await placed.stop();
-  co_await cancelled.stop();
+Task<> stop_consumers(messaging::Consumer* placed, messaging::Consumer* cancelled) {
+  co_await placed->stop();
+  co_await cancelled->stop();
 }
 
 int serve() {
@@ -141,8 +141,8 @@ int serve() {
 
   // Stopped in the reverse order: no new messages, then what is in hand, then its events.
   process.on_stop("relay", [&] { return relay.stop(); });
-  process.on_stop("workers", [&] { return stop_workers(charges, refunds); });
-  process.on_stop("consumers", [&] { return stop_consumers(placed, cancelled); });
+  process.on_stop("workers", [&] { return stop_workers(&charges, &refunds); });
+  process.on_stop("consumers", [&] { return stop_consumers(&placed, &cancelled); });
   relay.start();
   verifier.start();
   placed.start();

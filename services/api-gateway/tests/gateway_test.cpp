@@ -191,6 +191,14 @@ std::size_t peak_memory() {
   return kibibytes * 1024;
 }
 
+// A sanitizer keeps what was freed, up to 256 MiB: then the peak says nothing of the gateway, and
+// what is left of these tests is that the whole body passes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t streaming_memory_max = 512 * mebibyte;
+#else
+constexpr std::size_t streaming_memory_max = 8 * mebibyte;
+#endif
+
 TEST_F(GatewayTest, StreamsALargeUploadInFlatMemory) {
   const std::size_t before = peak_memory();
   RawClient client{gateway_.port()};
@@ -203,7 +211,7 @@ TEST_F(GatewayTest, StreamsALargeUploadInFlatMemory) {
   const std::string response = client.read_response();
   EXPECT_THAT(response, HasSubstr(std::format("{} bytes", 50 * mebibyte)));
   EXPECT_THAT(response, HasSubstr(std::format("content-length: {}\n", 50 * mebibyte)));
-  EXPECT_LT(peak_memory() - before, 8 * mebibyte);
+  EXPECT_LT(peak_memory() - before, streaming_memory_max);
 }
 
 TEST_F(GatewayTest, StreamsALargeUploadOfUnknownLength) {
@@ -220,7 +228,7 @@ TEST_F(GatewayTest, StreamsALargeAnswerInFlatMemory) {
   RawClient client{gateway_.port()};
   client.send("GET /api/v1/products/large HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
   EXPECT_GT(client.discard_all(), 50 * mebibyte);
-  EXPECT_LT(peak_memory() - before, 8 * mebibyte);
+  EXPECT_LT(peak_memory() - before, streaming_memory_max);
 }
 
 TEST_F(GatewayTest, RefusesABodyBeyondTheLimitOfItsPath) {
