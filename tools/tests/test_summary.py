@@ -41,3 +41,10 @@ def test_a_step_without_any_case_is_a_failure(tmp_path: pathlib.Path) -> None:
 def test_a_failed_step_whose_cases_passed_is_a_failure(tmp_path: pathlib.Path) -> None:
     code, lines = summary(tmp_path, "build failed 1\njourney failed 2\n", journey=PASSED)
     assert (code, lines[-1]) == (1, "1 passed, 2 failed")
+
+
+def test_the_suites_of_a_preset_are_one_layer(tmp_path: pathlib.Path) -> None:
+    files = {"tsan-a": PASSED, "tsan-b": PASSED, "asan-a": PASSED, "debug-a": PASSED}
+    code, lines = summary(tmp_path, "unit ok 1\nasan ok 1\ntsan ok 1\n", **files)
+    assert (code, lines[-1]) == (0, "4 passed, 0 failed")
+    assert [" ".join(line.split()[:2]) for line in lines[:-1]] == ["asan 1", "unit 1", "tsan 2"]
