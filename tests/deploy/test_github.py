@@ -1,0 +1,196 @@
+"""Owners, templates and workflows: accepted by the published schemas and by git's own matching."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import sys
+
+import pytest
+import yaml
+
+from tests.deploy.checked import CHECKOUT
+from tests.deploy.conftest import run, tree_files
+
+GITHUB = CHECKOUT / ".github"
+OWNER = re.compile(r"@your-organisation/stoa-(maintainers|services|platform|security)")
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+
+
+def schema_says(schema: str, file: pathlib.Path):
+    program = pathlib.Path(sys.executable).parent / "check-jsonschema"
+    return run(program, "--builtin-schema", schema, file)
+
+
+def schemas_of(file: pathlib.Path) -> list[str]:
+    if file.parent.name == "workflows":
+        return ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
+    return ["vendor.github-issue-config" if file.name == "config.yml" else "vendor.github-issue-forms"]
+
+
+FILES = sorted([*GITHUB.glob("workflows/*.y*ml"), *GITHUB.glob("ISSUE_TEMPLATE/*.y*ml")])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_file_is_what_its_schema_says(file, checked):
+    checked("files of .github by schema", [file])
+    for schema in schemas_of(file):
+        done = schema_says(schema, file)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("file", "old", "new"), [
+    ("workflows/ci.yml", "runs-on: ubuntu-24.04", "run-on: ubuntu-24.04"),
+    ("workflows/ci.yml", "    timeout-minutes: 5\n", ""),
+    ("ISSUE_TEMPLATE/bug.yml", "type: dropdown", "type: menu"),
+    ("ISSUE_TEMPLATE/bug.yml", "description: It does not do", "describe: It does not do"),
+    ("ISSUE_TEMPLATE/config.yml", "false", "no one"),
+], ids=["key of a job", "timeout", "kind of a field", "key of a form", "not a boolean"])
+def test_a_planted_fault_is_refused(tmp_path, file, old, new):
+    text = (GITHUB / file).read_text()
+    assert old in text
+    folder = tmp_path / pathlib.Path(file).parent
+    folder.mkdir()
+    planted = folder / pathlib.Path(file).name
+    planted.write_text(text.replace(old, new))
+    assert any(schema_says(schema, planted).returncode != 0 for schema in schemas_of(planted))
+
+
+def faults_of_workflow(text: str) -> list[str]:
+    """What a schema does not know: pins, rights, and expressions that a shell would run."""
+    workflow = yaml.safe_load(text)
+    found = [] if workflow.get("permissions") == {"contents": "read"} else ["permissions of the workflow are not contents: read"]
+    for name, job in workflow["jobs"].items():
+        for step in job["steps"]:
+            uses = step.get("uses")
+            if uses and not uses.startswith("./") and not PINNED.fullmatch(uses):
+                found.append(f"{name}: {uses} is not pinned to 40 hex")
+            if uses and "actions/checkout@" in uses and step.get("with", {}).get("persist-credentials") is not False:
+                found.append(f"{name}: the checkout keeps its token")
+            if "${{" in step.get("run", ""):
+                found.append(f"{name}: an expression inside run: is code of whoever wrote it; pass it through env")
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(GITHUB.glob("workflows/*.y*ml")), ids=lambda file: file.name)
+def test_a_workflow_is_pinned_and_has_few_rights(file, checked):
+    checked("workflows", [file])
+    assert faults_of_workflow(file.read_text()) == []
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), [
+    ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", "actions/checkout@v4", "not pinned"),
+    ("contents: read", "contents: write", "permissions"),
+    ("persist-credentials: false", "persist-credentials: true", "keeps its token"),
+    ("run: deploy/check", "run: echo ${{ github.event.pull_request.title }}", "expression inside run"),
+])
+def test_a_planted_workflow_is_refused(old, new, fault):
+    text = (GITHUB / "workflows/ci.yml").read_text()
+    assert old in text
+    assert any(fault in found for found in faults_of_workflow(text.replace(old, new)))
+
+
+def test_a_workflow_calls_what_exists(checked):
+    """Commands of the checkout that a workflow names are there, and can be run."""
+    for file in sorted(GITHUB.glob("workflows/*.y*ml")):
+        for word in checked("commands of workflows", re.findall(r"(?<![\w/])(?:tools|deploy)/[\w/-]+", "\n".join(
+                step.get("run", "") for job in yaml.safe_load(file.read_text())["jobs"].values() for step in job["steps"]))):
+            assert (CHECKOUT / word).is_file() and (CHECKOUT / word).stat().st_mode & 0o111, word
+
+
+def owner_lines(text: str) -> list[tuple[str, list[str]]]:
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(line[0], line[1:]) for line in lines]
+
+
+def files_of_pattern(pattern: str, folder: pathlib.Path) -> set[str]:
+    """By git's own matching, whose patterns CODEOWNERS shares."""
+    listing = folder / "pattern"
+    listing.write_text(pattern + "\n")
+    done = run("git", "ls-files", "--cached", "--ignored", f"--exclude-from={listing}")
+    assert done.returncode == 0, done.stdout
+    return set(done.stdout.splitlines())
+
+
+def faults_of_owners(text: str, folder: pathlib.Path, files: set[str]) -> list[str]:
+    """Placeholders only, every file owned, no line that decides nothing: the last that matches a file does."""
+    found, last = [], {}
+    for number, (pattern, owners) in enumerate(owner_lines(text)):
+        found += [f"{owner} is no team of the placeholder" for owner in owners if not OWNER.fullmatch(owner)]
+        if not owners:
+            found.append(f"{pattern} has no owner")
+        last |= dict.fromkeys(files_of_pattern(pattern, folder), number)
+    found += [f"{pattern} decides about no file" for number, (pattern, _) in enumerate(owner_lines(text)) if number not in last.values()]
+    unowned = files - last.keys()
+    return found + ([f"{len(unowned)} files have no owner: {sorted(unowned)[:3]}"] if unowned else [])
+
+
+@pytest.fixture(scope="module")
+def tracked() -> set[str]:
+    done = run("git", "ls-files", "--cached")
+    return set(done.stdout.splitlines()) & set(tree_files())
+
+
+def test_every_file_has_an_owner_and_every_line_a_file(tmp_path, tracked, checked):
+    checked("owned files", tracked)
+    assert faults_of_owners((GITHUB / "CODEOWNERS").read_text(), tmp_path, tracked) == []
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), [
+    ("/deploy/ ", "/deployment/ ", "/deployment/ decides about no file"),
+    ("@your-organisation/stoa-platform", "@somebody", "@somebody is no team"),
+    ("*                              @your-organisation/stoa-maintainers", "", "files have no owner"),
+    ("/SECURITY.md                   ", "*  ", "/services/ decides about no file"),
+], ids=["no file", "a person", "no default", "the general last"])
+def test_planted_owners_are_refused(tmp_path, tracked, old, new, fault):
+    text = (GITHUB / "CODEOWNERS").read_text()
+    assert old in text
+    assert any(fault in found for found in faults_of_owners(text.replace(old, new), tmp_path, tracked))
+
+
+def test_the_pull_request_asks_for_a_proof():
+    text = (GITHUB / "PULL_REQUEST_TEMPLATE.md").read_text()
+    assert all(heading in text for heading in ("## Why", "## What", "## How it was proven")) and "- [ ]" in text
+
+
+def faults_of_form(name: str, data: bytes) -> list[str]:
+    """What .editorconfig promises and a machine can see."""
+    if b"\0" in data or not data:
+        return []
+    found = [] if data.endswith(b"\n") else [f"{name}: no newline at the end"]
+    if b"\r\n" in data and not name.endswith(".csv"):
+        found.append(f"{name}: CRLF")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return [*found, f"{name}: not UTF-8"]
+    if not name.endswith((".md", ".csv")) and re.search(r"[ \t]\r?$", text, re.MULTILINE):
+        found.append(f"{name}: whitespace at the end of a line")
+    if name.endswith((".py", ".cpp", ".hpp", ".yml", ".yaml", ".json")) and re.search(r"^\t", text, re.MULTILINE):
+        found.append(f"{name}: a tab as indent")
+    return found
+
+
+def test_files_have_the_form_that_editors_are_told(checked):
+    names = checked("files by form", tree_files())
+    assert [fault for name in names for fault in faults_of_form(name, (CHECKOUT / name).read_bytes())] == []
+
+
+@pytest.mark.parametrize(("name", "data"), [
+    ("a.py", b"x = 1"), ("a.py", b"x = 1\r\n"), ("a.py", b"x = '\xff'\n"), ("a.py", b"x = 1 \n"), ("a.py", b"if x:\n\ty = 1\n"),
+], ids=["end", "crlf", "latin-1", "space", "tab"])
+def test_planted_forms_are_refused(name, data):
+    assert len(faults_of_form(name, data)) == 1
+
+
+def attribute(name: str, of: str) -> str:
+    return run("git", "check-attr", of, "--", name).stdout.strip().rsplit(": ", 1)[1]
+
+
+def test_git_keeps_bytes_of_csv_and_stores_text_with_lf(scratch):
+    assert (attribute("deploy/demo/catalogue.csv", "text"), attribute("tools/up", "eol")) == ("unset", "lf")
+    for name in ("note.txt", "table.csv"):
+        (scratch.folder / name).write_bytes(b"one\r\n")
+    scratch.git("-c", "core.safecrlf=false", "add", "note.txt", "table.csv")
+    assert scratch.git("cat-file", "-s", ":note.txt").strip() == "4"
+    assert scratch.git("cat-file", "-s", ":table.csv").strip() == "5"
