@@ -124,7 +124,7 @@ class TlsSmtpServer {
       return piece;
     }
 
-    void say(std::string_view answer) {
+    void say(std::string_view answer) const {
       const std::string line = std::string{answer} + "\r\n";
       if (tls) {
         SSL_write(tls.get(), line.data(), static_cast<int>(line.size()));

@@ -15,7 +15,6 @@
 
 #include "servicekit/auth/auth.hpp"
 #include "servicekit/crypto/crypto.hpp"
-#include "servicekit/testing/free_port.hpp"
 #include "servicekit/testing/private_postgres.hpp"
 #include "servicekit/testing/raw_client.hpp"
 
@@ -49,7 +48,7 @@ std::string service_jwks() {
 pid_t spawn_program(const std::vector<std::string>& arguments,
                     const std::map<std::string, std::string>& environment) {
   std::vector<std::string> lines;
-  for (const auto& [name, value] : environment) lines.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment) lines.push_back(std::format("{}={}", name, value));
   std::vector<char*> envp;
   for (std::string& line : lines) envp.push_back(line.data());
   envp.push_back(nullptr);
@@ -119,17 +118,14 @@ std::string Installation::sql(const std::string& statements) const {
 }
 
 RunningService::RunningService(const Installation& installation) {
-  const auto [port, admin_port] = testing_support::free_ports<2>();
-  port_ = port;
-  admin_port_ = admin_port;
   auto environment = installation.environment();
   environment["STOA_ADDRESS"] = "127.0.0.1";
-  environment["STOA_PORT"] = std::to_string(port_);
+  environment["STOA_PORT"] = std::to_string(ports_[0]);
   environment["STOA_ADMIN_ADDRESS"] = "127.0.0.1";
-  environment["STOA_ADMIN_PORT"] = std::to_string(admin_port_);
+  environment["STOA_ADMIN_PORT"] = std::to_string(ports_[1]);
   process_ = spawn_program({"serve"}, environment);
   const auto until = std::chrono::steady_clock::now() + patience;
-  while (!is_ready(admin_port_)) {
+  while (!is_ready(ports_[1])) {
     if (std::chrono::steady_clock::now() > until) {
       throw std::runtime_error{"user-service does not become ready"};
     }

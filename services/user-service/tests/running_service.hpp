@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
@@ -11,6 +12,7 @@
 #include <sys/types.h>
 
 #include "servicekit/core/secret.hpp"
+#include "servicekit/testing/free_port.hpp"
 
 namespace stoa::user {
 
@@ -46,13 +48,12 @@ class RunningService {
   RunningService& operator=(const RunningService&) = delete;
   ~RunningService();
 
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return ports_[0]; }
   /// SIGTERM; the exit code.
   int stop();
 
  private:
-  std::uint16_t port_ = 0;
-  std::uint16_t admin_port_ = 0;
+  std::array<std::uint16_t, 2> ports_ = testing_support::free_ports<2>();
   pid_t process_;
 };
 

@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "servicekit/testing/free_port.hpp"
-
 namespace stoa::simulator {
 namespace {
 
@@ -54,9 +52,6 @@ const sockaddr* generic(const sockaddr_in& address) {
 }  // namespace
 
 SimulatorProcess::SimulatorProcess(std::string webhook_url) : webhook_url_{std::move(webhook_url)} {
-  const auto [port, admin_port] = testing_support::free_ports<2>();
-  port_ = port;
-  admin_port_ = admin_port;
   std::string name = (std::filesystem::temp_directory_path() / "simulator-XXXXXX").string();
   folder_ = ::mkdtemp(name.data());
   start();
@@ -67,13 +62,13 @@ SimulatorProcess::~SimulatorProcess() {
   std::filesystem::remove_all(folder_);
 }
 
-std::string SimulatorProcess::address() const { return "127.0.0.1:" + std::to_string(port_); }
+std::string SimulatorProcess::address() const { return "127.0.0.1:" + std::to_string(ports_[0]); }
 
 void SimulatorProcess::start() {
   std::vector<std::string> settings{"STOA_ADDRESS=127.0.0.1",
                                     "STOA_ADMIN_ADDRESS=127.0.0.1",
-                                    "STOA_PORT=" + std::to_string(port_),
-                                    "STOA_ADMIN_PORT=" + std::to_string(admin_port_),
+                                    "STOA_PORT=" + std::to_string(ports_[0]),
+                                    "STOA_ADMIN_PORT=" + std::to_string(ports_[1]),
                                     "STOA_PROVIDER_KEY=" + std::string{key},
                                     "STOA_JOURNAL=" + (folder_ / "journal").string(),
                                     "STOA_STALL_MS=2000",
@@ -105,7 +100,7 @@ void SimulatorProcess::thaw() { ::kill(process_, SIGCONT); }
 
 bool SimulatorProcess::accepts() const {
   const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = loopback(port_);
+  const sockaddr_in address = loopback(ports_[0]);
   const bool connected = ::connect(client, generic(address), sizeof address) == 0;
   ::close(client);
   return connected;

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include <sys/types.h>
+
+#include "servicekit/testing/free_port.hpp"
 
 namespace stoa::simulator {
 
@@ -33,8 +36,7 @@ class SimulatorProcess {
 
   std::filesystem::path folder_;
   std::string webhook_url_;
-  std::uint16_t port_ = 0;
-  std::uint16_t admin_port_ = 0;
+  std::array<std::uint16_t, 2> ports_ = testing_support::free_ports<2>();
   pid_t process_ = -1;
 };
 
