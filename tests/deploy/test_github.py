@@ -13,7 +13,7 @@ from tests.deploy.checked import CHECKOUT
 from tests.deploy.conftest import run, tree_files
 
 GITHUB = CHECKOUT / ".github"
-OWNER = re.compile(r"@your-organisation/stoa-(maintainers|services|platform|security)")
+TEAM = re.compile(r"@([\w-]+)/[\w-]+")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 
 
@@ -113,14 +113,16 @@ def files_of_pattern(pattern: str, folder: pathlib.Path) -> set[str]:
 
 
 def faults_of_owners(text: str, folder: pathlib.Path, files: set[str]) -> list[str]:
-    """Placeholders only, every file owned, no line that decides nothing: the last that matches a file does."""
+    """Teams of one organisation, every file owned, no line that decides nothing: the last that matches a file does."""
     found, last = [], {}
     for number, (pattern, owners) in enumerate(owner_lines(text)):
-        found += [f"{owner} is no team of the placeholder" for owner in owners if not OWNER.fullmatch(owner)]
+        found += [f"{owner} is no team" for owner in owners if not TEAM.fullmatch(owner)]
         if not owners:
             found.append(f"{pattern} has no owner")
         last |= dict.fromkeys(files_of_pattern(pattern, folder), number)
     found += [f"{pattern} decides about no file" for number, (pattern, _) in enumerate(owner_lines(text)) if number not in last.values()]
+    organisations = {match[1] for _, owners in owner_lines(text) for owner in owners if (match := TEAM.fullmatch(owner))}
+    found += [f"teams of {len(organisations)} organisations"] if len(organisations) != 1 else []
     unowned = files - last.keys()
     return found + ([f"{len(unowned)} files have no owner: {sorted(unowned)[:3]}"] if unowned else [])
 
@@ -139,9 +141,10 @@ def test_every_file_has_an_owner_and_every_line_a_file(tmp_path, tracked, checke
 @pytest.mark.parametrize(("old", "new", "fault"), [
     ("/deploy/ ", "/deployment/ ", "/deployment/ decides about no file"),
     ("@your-organisation/stoa-platform", "@somebody", "@somebody is no team"),
+    ("/tools/                        @your-organisation/", "/tools/ @another/", "teams of 2 organisations"),
     ("*                              @your-organisation/stoa-maintainers", "", "files have no owner"),
     ("/SECURITY.md                   ", "*  ", "/services/ decides about no file"),
-], ids=["no file", "a person", "no default", "the general last"])
+], ids=["no file", "a person", "two organisations", "no default", "the general last"])
 def test_planted_owners_are_refused(tmp_path, tracked, old, new, fault):
     text = (GITHUB / "CODEOWNERS").read_text()
     assert old in text

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the commands of a guide: run_blocks.py GUIDE.md [--mark run|run-on-host] [--print]
+"""Runs the commands of a guide: run_blocks.py GUIDE.md [--mark run|run-on-host|run-in-deploy] [--print]
 
 A fenced block that opens with "```bash run" is meant to be executed; all of one guide share one shell, top
 to bottom, as a reader would type them. The first command that fails ends the run and is named by its line.
-`run-on-host` marks what needs the machine itself (a container engine), which the Debian 13 root has not.
+`run-on-host` marks what needs the machine itself (a container engine), which the Debian 13 root has not; `run-in-deploy` what is typed in a copy of the tree inside
+the delivery root (tests/deploy/test_guides.py).
 `--print` writes the script instead of running it.
 """
 import argparse
@@ -49,6 +50,10 @@ def script_of(guide: pathlib.Path, mark: str) -> str:
     blocks = blocks_of(guide.read_text(), mark)
     if not blocks:
         raise GuideError(f"{guide}: no block is marked `bash {mark}`; a check that finds nothing checks nothing")
+    for block in blocks:
+        for number, line in enumerate(block.text.splitlines(), start=block.line):
+            if line.startswith("! "):
+                raise GuideError(f"{guide}:{number}: bash goes on when a `! command` succeeds; write: if command; then false; fi")
     parts = ["set -euo pipefail", "block=0",
              f'trap \'echo "{guide.name}: the block in line $block failed: $BASH_COMMAND" >&2\' ERR']
     for block in blocks:
@@ -59,7 +64,7 @@ def script_of(guide: pathlib.Path, mark: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("guide", type=pathlib.Path)
-    parser.add_argument("--mark", default="run", choices=["run", "run-on-host"])
+    parser.add_argument("--mark", default="run", choices=["run", "run-on-host", "run-in-deploy"])
     parser.add_argument("--print", action="store_true", dest="only_print")
     arguments = parser.parse_args()
     try:

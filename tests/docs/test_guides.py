@@ -60,6 +60,13 @@ def test_a_guide_without_a_marked_block_is_refused(tmp_path):
         script_of(guide, "run")
 
 
+def test_a_refusal_that_bash_would_not_notice_is_refused(tmp_path):
+    guide = tmp_path / "guide.md"
+    guide.write_text("```bash run\ntrue\n! true\n```\n")
+    with pytest.raises(GuideError, match=r"guide.md:3: bash goes on"):
+        script_of(guide, "run")
+
+
 def test_an_unclosed_block_is_refused():
     with pytest.raises(GuideError, match="line 1 has no end"):
         blocks_of("```bash run\ntrue\n", "run")
