@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 
@@ -223,8 +224,24 @@ def test_an_empty_range_is_refused():
     assert done.returncode != 0 and "a check of nothing" in done.stdout
 
 
-@pytest.mark.parametrize("lock", ["package-lock.json", "deploy/release/package-lock.json"])
-def test_a_lock_file_names_no_host(lock, checked):
-    checked("lock files", [lock])
-    text = (CHECKOUT / lock).read_text()
-    assert '"integrity"' in text and '"resolved"' not in text
+def faults_of_lock(text: str) -> list[str]:
+    packages = {name: entry for name, entry in json.loads(text)["packages"].items() if name}
+    found = [f"{name}: no checksum" for name, entry in packages.items() if "integrity" not in entry and not entry.get("inBundle")]
+    found += [f"{name}: names a host" for name, entry in packages.items() if "resolved" in entry]
+    return found if packages else ["no package"]
+
+
+def test_lock_files_have_checksums_and_no_host(checked):
+    locks = [name for name in tree_files() if name.endswith("package-lock.json")]
+    assert len(checked("lock files", locks)) >= 3
+    assert {lock: faults_of_lock((CHECKOUT / lock).read_text()) for lock in locks} == {lock: [] for lock in locks}
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), [
+    ('"integrity"', '"checksum"', "no checksum"),
+    ('"version"', '"resolved": "https://registry.example.test/a.tgz", "version"', "names a host"),
+])
+def test_a_planted_lock_is_refused(old, new, fault):
+    text = (CHECKOUT / "package-lock.json").read_text()
+    assert old in text
+    assert any(fault in found for found in faults_of_lock(text.replace(old, new)))
