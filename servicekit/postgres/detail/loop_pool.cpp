@@ -136,6 +136,8 @@ void LoopPool::add_spare() {
   }
 }
 
+// It closes a connection of the pool, and is const only to a machine.
+// NOLINTNEXTLINE(readability-make-member-function-const)
 void LoopPool::retire(Slot& slot, Clock::time_point now) {
   const auto connection = slot.connection;
   if (!slot.spare || !connection || !connection->ready()) return;
