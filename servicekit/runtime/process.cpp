@@ -97,7 +97,7 @@ struct Process::Impl {
         signals{loops.at(0), SIGTERM, SIGINT} {}
 
   void await_signal(bool first);
-  void announce(const http::Server& http);
+  void announce(const http::Server& server);
   Task<> stop();
   Task<> end_step(std::string name, Task<> task);
 
