@@ -56,6 +56,34 @@ def test_a_planted_fault_is_refused(tmp_path, file, old, new):
     assert any(schema_says(schema, planted).returncode != 0 for schema in schemas_of(planted))
 
 
+@pytest.fixture(scope="module")
+def actionlint() -> pathlib.Path:
+    done = run("deploy/toolbox/build", "actionlint")
+    assert done.returncode == 0, done.stdout
+    return pathlib.Path(done.stdout.strip().splitlines()[-1])
+
+
+def test_actionlint_accepts_the_workflows(actionlint, checked):
+    done = run(actionlint, "-no-color", *checked("workflows", sorted(GITHUB.glob("workflows/*.y*ml"))))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("old", "new", "fault"), [
+    ("needs: [commits,", "needs: [comits,", "comits"),
+    ("toJSON(needs)", "toJSON(need)", 'undefined variable "need"'),
+    ("github.event.pull_request.base.sha", "github.evnt.pull_request.base.sha", '"evnt" is not defined'),
+    ("printf '%s' \"$TITLE\"", "printf '%s' '${{ github.event.pull_request.title }}'", "potentially untrusted"),
+    ("pull_request:\n", "pull_requests:\n", "unknown Webhook event"),
+])
+def test_actionlint_refuses_a_planted_fault(actionlint, tmp_path, old, new, fault):
+    text = (GITHUB / "workflows/ci.yml").read_text()
+    assert old in text
+    planted = tmp_path / "ci.yml"
+    planted.write_text(text.replace(old, new))
+    done = run(actionlint, "-no-color", planted)
+    assert done.returncode != 0 and fault in done.stdout, done.stdout
+
+
 def faults_of_workflow(text: str) -> list[str]:
     """What a schema does not know: pins, rights, and expressions that a shell would run."""
     workflow = yaml.safe_load(text)
