@@ -84,6 +84,32 @@ def test_actionlint_refuses_a_planted_fault(actionlint, tmp_path, old, new, faul
     assert done.returncode != 0 and fault in done.stdout, done.stdout
 
 
+def zizmor_says(file: pathlib.Path):
+    return run(pathlib.Path(sys.executable).parent / "zizmor", "--offline", "--no-progress", "--color=never", "--min-severity=medium", file)
+
+
+def test_zizmor_finds_nothing_at_medium_and_above(checked):
+    for file in checked("workflows", sorted(GITHUB.glob("workflows/*.y*ml"))):
+        done = zizmor_says(file)
+        assert done.returncode == 0 and "No findings" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), [
+    ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", "actions/checkout@main", "unpinned-uses"),
+    ("run: deploy/check", "run: echo ${{ github.event.pull_request.title }}", "template-injection"),
+    ("  contents: read", "  contents: write", "excessive-permissions"),
+    ("  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
+])
+def test_zizmor_refuses_a_planted_fault(tmp_path, old, new, rule):
+    text = (GITHUB / "workflows/ci.yml").read_text()
+    assert old in text
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "ci.yml").write_text(text.replace(old, new))
+    done = zizmor_says(folder / "ci.yml")
+    assert done.returncode != 0 and f"[{rule}]" in done.stdout, done.stdout
+
+
 def faults_of_workflow(text: str) -> list[str]:
     """What a schema does not know: pins, rights, and expressions that a shell would run."""
     workflow = yaml.safe_load(text)
