@@ -69,7 +69,7 @@ class ServiceTokens {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The sessions that ended before their access tokens do.
+/// The sessions that ended before their access tokens do, oldest first.
 struct Revocations {
   struct Session {
     SessionId id;
@@ -77,6 +77,7 @@ struct Revocations {
   };
   Instant now{};  ///< of the clock that `revoked_at` is told by
   std::vector<Session> sessions;
+  bool more = false;  ///< a page is full: ask on after its last session
 };
 
 /// Where a Verifier learns the public keys of user tokens and the revoked sessions.
@@ -85,8 +86,10 @@ class KeySource {
   virtual ~KeySource() = default;
   /// The text of the JSON Web Key Set. Throws Unavailable.
   virtual Task<std::string> jwks(Context context) = 0;
-  /// Sessions revoked at or after `since`; without it, of the last 16 min. Throws Unavailable.
-  virtual Task<Revocations> revocations(Context context, std::optional<Instant> since) = 0;
+  /// Sessions revoked at or after `since`; without it, of the last 16 min. With `after`, only what
+  /// follows that session of the page before. Throws Unavailable.
+  virtual Task<Revocations> revocations(Context context, std::optional<Instant> since,
+                                        std::optional<SessionId> after) = 0;
 };
 
 struct VerifierConfig {

@@ -18,12 +18,13 @@ struct RevokedSessionJson {
 struct RevocationsJson {
   std::string now;
   std::vector<RevokedSessionJson> sessions;
+  std::optional<bool> more;  // absent: of a user-service that knows no pages
 };
 
 Revocations to_revocations(const RevocationsJson& wire) {
   const auto now = parse_rfc3339(wire.now);
   if (!now) throw Unavailable{"user-service told its revocations with a time we cannot read"};
-  Revocations revocations{.now = *now, .sessions = {}};
+  Revocations revocations{.now = *now, .sessions = {}, .more = wire.more.value_or(false)};
   for (const RevokedSessionJson& session : wire.sessions) {
     const auto id = SessionId::parse(session.sid);
     const auto revoked_at = parse_rfc3339(session.revoked_at);
@@ -45,11 +46,13 @@ class UserServiceKeys final : public KeySource {
     co_return std::move(response.body);
   }
 
-  Task<Revocations> revocations(Context context, std::optional<Instant> since) override {
+  Task<Revocations> revocations(Context context, std::optional<Instant> since,
+                                std::optional<SessionId> after) override {
     http::ClientRequest request{.target = "/internal/v1/revocations",
                                 .headers = own_tokens_.authorization_for("user-service"),
                                 .idempotent = true};
     if (since) request.target += std::format("?since={}", rfc3339(*since));
+    if (after) request.target += std::format("{}after={}", since ? '&' : '?', after->str());
     const auto response = co_await users_.send(std::move(context), std::move(request));
     if (response.status != 200) throw Unavailable{"user-service does not tell its revocations"};
     const auto wire = json::read_lenient<RevocationsJson>(response.body);

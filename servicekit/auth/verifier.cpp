@@ -113,6 +113,7 @@ struct Verifier::Impl : std::enable_shared_from_this<Verifier::Impl> {
 
   Task<bool> fetch_keys();
   Task<bool> fetch_revocations();
+  void learn(Revocations page);
   void on_each_loop(std::function<void(Shard&)> change);
   void tell_keys(Keys keys);
   void ask_for_keys();
@@ -213,25 +214,39 @@ Task<> Verifier::Impl::keys_from_afar(Context context) {
 }
 
 Task<bool> Verifier::Impl::fetch_revocations() {
-  Revocations learnt;
-  try {
-    learnt = co_await source.revocations(Context{}.within(fetch_timeout), revocations_since);
-  } catch (const std::exception& error) {
-    // Told once and then by the age, which an alert watches.
-    if (Clock::now() - revocations_learnt_at < config.revocations_every * 2) {
-      telemetry.warn("revocations_fetch_failed", {{"detail", std::string_view{error.what()}}});
+  std::optional<Instant> asked_at;
+  std::optional<SessionId> after;
+  bool more = true;
+  while (more) {
+    Revocations page;
+    try {
+      page = co_await source.revocations(Context{}.within(fetch_timeout), revocations_since, after);
+    } catch (const std::exception& error) {
+      // Told once and then by the age, which an alert watches.
+      if (Clock::now() - revocations_learnt_at < config.revocations_every * 2) {
+        telemetry.warn("revocations_fetch_failed", {{"detail", std::string_view{error.what()}}});
+      }
+      co_return false;
     }
-    co_return false;
+    // Of the first page: what was revoked while the others came is asked for the next time.
+    if (!asked_at) asked_at = page.now;
+    more = page.more && !page.sessions.empty();
+    if (more) after = page.sessions.back().id;
+    learn(std::move(page));
   }
-  const Instant forget_before = learnt.now - revocation_memory;
-  on_each_loop([sessions = std::move(learnt.sessions), forget_before](Shard& shard) {
-    for (const auto& session : sessions) shard.revoked[session.id] = session.revoked_at;
-    std::erase_if(shard.revoked, [&](const auto& entry) { return entry.second < forget_before; });
-    shard.revocations_known = true;
-  });
-  revocations_since = learnt.now - revocation_overlap;
+  revocations_since = *asked_at - revocation_overlap;
   revocations_learnt_at = Clock::now();
   co_return true;
+}
+
+void Verifier::Impl::learn(Revocations page) {
+  const Instant forget_before = page.now - revocation_memory;
+  on_each_loop([sessions = std::move(page.sessions), forget_before,
+                last = !page.more](Shard& shard) {
+    for (const auto& session : sessions) shard.revoked[session.id] = session.revoked_at;
+    std::erase_if(shard.revoked, [&](const auto& entry) { return entry.second < forget_before; });
+    if (last) shard.revocations_known = true;
+  });
 }
 
 Task<> Verifier::Impl::keep_revocations(std::shared_ptr<Impl> impl) {

@@ -47,7 +47,8 @@ class FakeKeys final : public KeySource {
     if (down) throw Unavailable{"down"};
     co_return keys;
   }
-  Task<Revocations> revocations(Context, std::optional<Instant> since) override {
+  Task<Revocations> revocations(Context, std::optional<Instant> since,
+                                std::optional<SessionId>) override {
     ++asked_for_revocations;
     last_since = since;
     if (down) throw Unavailable{"down"};

@@ -189,7 +189,7 @@ Task<http::Response> HttpApi::jwks(Context context, http::Request) {
 }
 
 Task<http::Response> HttpApi::revocations(Context context, http::Request request) {
-  const auto query = http::QueryString::parse(request, {"since"});
+  const auto query = http::QueryString::parse(request, {"since", "after"});
   if (!query) co_return http::problem(query.error());
   std::optional<Instant> since;
   if (const auto text = query->text("since")) {
@@ -200,7 +200,16 @@ Task<http::Response> HttpApi::revocations(Context context, http::Request request
                                .detail = "since is a time like 2026-11-22T12:00:00.000Z"});
     }
   }
-  const auto revoked = co_await with_.store.revoked(std::move(context), since);
+  std::optional<SessionId> after;
+  if (const auto text = query->text("after")) {
+    after = SessionId::parse(*text);
+    if (!after) {
+      co_return http::problem({.kind = ErrorKind::malformed,
+                               .code = "bad_parameter",
+                               .detail = "after is the last session of the answer before: ses_…"});
+    }
+  }
+  const auto revoked = co_await with_.store.revoked(std::move(context), since, after);
   co_return private_json(200, revocations_json(revoked));
 }
 

@@ -14,9 +14,10 @@ class OwnKeys final : public auth::KeySource {
 
   Task<std::string> jwks(Context context) override { return keys_.jwks(std::move(context)); }
 
-  Task<auth::Revocations> revocations(Context context, std::optional<Instant> since) override {
-    const auto revoked = co_await store_.revoked(std::move(context), since);
-    auth::Revocations told{.now = revoked.now, .sessions = {}};
+  Task<auth::Revocations> revocations(Context context, std::optional<Instant> since,
+                                      std::optional<SessionId> after) override {
+    const auto revoked = co_await store_.revoked(std::move(context), since, after);
+    auth::Revocations told{.now = revoked.now, .sessions = {}, .more = revoked.more};
     for (const auto& session : revoked.sessions) {
       told.sessions.push_back({.id = session.id, .revoked_at = session.revoked_at});
     }

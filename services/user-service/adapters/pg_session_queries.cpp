@@ -120,7 +120,7 @@ Query end_by_user(UserId user, const std::optional<SessionId>& except, EndReason
                      std::string{name(reason)}}};
 }
 
-Query select_revoked(const std::optional<Instant>& since) {
+Query select_revoked(const std::optional<Instant>& since, const std::optional<SessionId>& after) {
   return {.name = "user.revoked_sessions",
           .read_only = true,
           .sql = R"sql(
@@ -130,12 +130,14 @@ Query select_revoked(const std::optional<Instant>& since) {
             LEFT JOIN LATERAL (
               SELECT id, ended_at FROM sessions
               WHERE ended_at >= greatest($1::timestamptz, now() - $2 * interval '1 second')
-              ORDER BY ended_at LIMIT $3
+                AND ($4::uuid IS NULL
+                     OR (ended_at, id) > (SELECT a.ended_at, a.id FROM sessions a WHERE a.id = $4))
+              ORDER BY ended_at, id LIMIT $3
             ) s ON true
           )sql",
           .params = {since ? param(*since) : postgres::Param{nullptr},
                      std::int64_t{std::chrono::seconds{revocation_memory}.count()},
-                     revoked_sessions_max}};
+                     revoked_sessions_max, after ? param(after->uuid) : postgres::Param{nullptr}}};
 }
 
 // Of sessions that ended, or ran out, 30 days ago; their tokens go with them.

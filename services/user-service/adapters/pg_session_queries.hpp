@@ -25,7 +25,8 @@ postgres::Query rotate_token(const TokenHash& token, const TokenHash& successor)
 postgres::Query end_by_token(const TokenHash& token);
 postgres::Query end_by_id(SessionId id, EndReason reason);
 postgres::Query end_by_user(UserId user, const std::optional<SessionId>& except, EndReason reason);
-postgres::Query select_revoked(const std::optional<Instant>& since);
+postgres::Query select_revoked(const std::optional<Instant>& since,
+                               const std::optional<SessionId>& after);
 postgres::Query purge_sessions();
 postgres::Query purge_tokens();
 postgres::Query purge_failures();

@@ -266,17 +266,15 @@ Task<bool> PgUserStore::erase(Context context, UserId id) {
   co_return !rows.empty();
 }
 
-Task<RevokedSessions> PgUserStore::revoked(Context context, std::optional<Instant> since) {
-  const auto rows = co_await database_.run(std::move(context), select_revoked(since));
+Task<RevokedSessions> PgUserStore::revoked(Context context, std::optional<Instant> since,
+                                           std::optional<SessionId> after) {
+  const auto rows = co_await database_.run(std::move(context), select_revoked(since, after));
   RevokedSessions revoked{.now = rows.front().instant(0), .sessions = {}};
   for (const Row row : rows) {
     if (row.is_null(1)) break;
     revoked.sessions.push_back({.id = SessionId{row.uuid(1)}, .revoked_at = row.instant(2)});
   }
-  // A full answer is a page: the next question begins where it ends.
-  if (std::cmp_equal(revoked.sessions.size(), revoked_sessions_max)) {
-    revoked.now = revoked.sessions.back().revoked_at;
-  }
+  revoked.more = std::cmp_equal(revoked.sessions.size(), revoked_sessions_max);
   co_return revoked;
 }
 

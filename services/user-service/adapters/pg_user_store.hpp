@@ -30,7 +30,8 @@ class PgUserStore final : public UserStore {
   Task<Result<User>> update(Context context, UserId id, UserChange change,
                             std::optional<std::int64_t> version) override;
   Task<bool> erase(Context context, UserId id) override;
-  Task<RevokedSessions> revoked(Context context, std::optional<Instant> since) override;
+  Task<RevokedSessions> revoked(Context context, std::optional<Instant> since,
+                                std::optional<SessionId> after) override;
   Task<bool> set_role(Context context, std::string email, Role role) override;
   Task<bool> purge(Context context) override;
 

@@ -52,6 +52,7 @@ struct RevokedSessionJson {
 struct RevocationsJson {
   std::string now;
   std::vector<RevokedSessionJson> sessions;
+  bool more = false;
 };
 
 struct ContactJson {
@@ -122,7 +123,7 @@ std::string signed_in_json(const SignedIn& signed_in) {
 }
 
 std::string revocations_json(const RevokedSessions& revoked) {
-  RevocationsJson wire{.now = rfc3339(revoked.now), .sessions = {}};
+  RevocationsJson wire{.now = rfc3339(revoked.now), .sessions = {}, .more = revoked.more};
   for (const auto& session : revoked.sessions) {
     wire.sessions.push_back({.sid = session.id.str(), .revoked_at = rfc3339(session.revoked_at)});
   }

@@ -59,6 +59,7 @@ struct RevokedSession {
 struct RevokedSessions {
   Instant now{};  ///< ask for what is revoked since then the next time
   std::vector<RevokedSession> sessions;
+  bool more = false;  ///< the answer is full: what follows its last session is another one
 };
 
 /// Users and their sessions. Times are those of the store. Every call waits on the store and throws
@@ -102,8 +103,10 @@ class UserStore {
   virtual Task<bool> erase(Context context, UserId id) = 0;
 
   /// Sessions ended at or after `since`, oldest first; at most as many as one answer carries. Never
-  /// further back than revocation_memory, which is also what comes without `since`.
-  virtual Task<RevokedSessions> revoked(Context context, std::optional<Instant> since) = 0;
+  /// further back than revocation_memory, which is also what comes without `since`. With `after`,
+  /// only what follows that session of an earlier answer: many end in the same instant.
+  virtual Task<RevokedSessions> revoked(Context context, std::optional<Instant> since,
+                                        std::optional<SessionId> after) = 0;
 
   /// False when no account has this address.
   virtual Task<bool> set_role(Context context, std::string email, Role role) = 0;

@@ -152,7 +152,8 @@ class FakeUserStore final : public UserStore {
     co_return true;
   }
 
-  Task<RevokedSessions> revoked(Context, std::optional<Instant> since) override {
+  Task<RevokedSessions> revoked(Context, std::optional<Instant> since,
+                                std::optional<SessionId> after) override {
     const Instant from = std::max(since.value_or(now - revocation_memory), now - revocation_memory);
     RevokedSessions told{.now = now, .sessions = {}};
     for (const auto& [id, session] : sessions) {
@@ -160,7 +161,11 @@ class FakeUserStore final : public UserStore {
         told.sessions.push_back({.id = id, .revoked_at = *session.ended_at});
       }
     }
-    std::ranges::sort(told.sessions, {}, &RevokedSession::revoked_at);
+    std::ranges::stable_sort(told.sessions, {}, &RevokedSession::revoked_at);
+    if (after) {
+      const auto last = std::ranges::find(told.sessions, *after, &RevokedSession::id);
+      told.sessions.erase(told.sessions.begin(), std::next(last));
+    }
     co_return told;
   }
 

@@ -277,6 +277,7 @@ TEST_F(UserService, TellsOtherServicesAndNobodyElse) {
   EXPECT_EQ(asked_by(contact, orders), 403);
   EXPECT_EQ(asked_by("/api/v1/users/me", orders), 403);
   EXPECT_EQ(asked_by(revocations + "?since=yesterday", orders), 400);
+  EXPECT_EQ(asked_by(revocations + "?after=yesterday", orders), 400);
 
   post(service, "logout-all", "", bearer(made.text("access_token")));
   const Answer all = send(service, {.path = revocations, .authorization = orders});

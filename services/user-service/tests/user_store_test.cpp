@@ -235,28 +235,48 @@ TEST_P(UserStoreSuite, EndsSessionsAndTellsWhichAndWhen) {
   const User user = add("ada@example.com", 'a', first);
   run(store.open_session(context(), user.id, user.email, {.id = second, .token = token('b')}));
   run(store.open_session(context(), user.id, user.email, {.id = third, .token = token('c')}));
-  EXPECT_TRUE(run(store.revoked(context(), std::nullopt)).sessions.empty());
+  EXPECT_TRUE(run(store.revoked(context(), std::nullopt, std::nullopt)).sessions.empty());
 
   run(store.end_session_of(context(), token('b')));
   run(store.end_session_of(context(), token('z')));
-  const auto one = run(store.revoked(context(), std::nullopt));
+  const auto one = run(store.revoked(context(), std::nullopt, std::nullopt));
   ASSERT_EQ(one.sessions.size(), 1U);
   EXPECT_EQ(one.sessions[0].id, second);
 
   world->pass(100s);
   run(store.end_sessions(context(), user.id, third, EndReason::password_changed));
-  const auto two = run(store.revoked(context(), std::nullopt));
+  const auto two = run(store.revoked(context(), std::nullopt, std::nullopt));
   ASSERT_EQ(two.sessions.size(), 2U);
   EXPECT_EQ(two.sessions[1].id, first) << "oldest first";
-  const auto recent = run(store.revoked(context(), two.now - 50s));
+  const auto recent = run(store.revoked(context(), two.now - 50s, std::nullopt));
   ASSERT_EQ(recent.sessions.size(), 1U);
   EXPECT_EQ(recent.sessions[0].id, first);
 
   run(store.end_sessions(context(), user.id, std::nullopt, EndReason::logout_all));
-  EXPECT_EQ(run(store.revoked(context(), std::nullopt)).sessions.size(), 3U);
+  EXPECT_EQ(run(store.revoked(context(), std::nullopt, std::nullopt)).sessions.size(), 3U);
   world->pass(16min + 1s);
-  EXPECT_TRUE(run(store.revoked(context(), std::nullopt)).sessions.empty());
-  EXPECT_TRUE(run(store.revoked(context(), Instant{})).sessions.empty()) << "never further back";
+  EXPECT_TRUE(run(store.revoked(context(), std::nullopt, std::nullopt)).sessions.empty());
+  EXPECT_TRUE(run(store.revoked(context(), Instant{}, std::nullopt)).sessions.empty())
+      << "never further back";
+}
+
+TEST_P(UserStoreSuite, TellsSessionsThatEndedInTheSameInstantOneAfterTheOther) {
+  auto& store = world->store();
+  const User user = add("ada@example.com", 'a', SessionId{crypto::new_uuid()});
+  for (const char c : {'b', 'c'}) {
+    NewSession session{.id = SessionId{crypto::new_uuid()}, .token = token(c)};
+    run(store.open_session(context(), user.id, user.email, std::move(session)));
+  }
+  run(store.end_sessions(context(), user.id, std::nullopt, EndReason::logout_all));
+  const auto all = run(store.revoked(context(), std::nullopt, std::nullopt)).sessions;
+  ASSERT_EQ(all.size(), 3U);
+  ASSERT_EQ(all.front().revoked_at, all.back().revoked_at);
+
+  const auto rest = run(store.revoked(context(), std::nullopt, all[0].id)).sessions;
+  ASSERT_EQ(rest.size(), 2U);
+  EXPECT_EQ(rest[0].id, all[1].id);
+  EXPECT_EQ(rest[1].id, all[2].id);
+  EXPECT_TRUE(run(store.revoked(context(), std::nullopt, all[2].id)).sessions.empty());
 }
 
 TEST_P(UserStoreSuite, ChangesWhatIsGivenAndCountsVersions) {
@@ -328,7 +348,7 @@ TEST_P(UserStoreSuite, ErasesAPersonAndFreesTheAddress) {
   EXPECT_FALSE(run(store.find_password(context(), user.id)));
   EXPECT_FALSE(run(store.find_login(context(), user.email)).account);
   EXPECT_TRUE(rotate('a', 'b')->token.ended);
-  EXPECT_EQ(run(store.revoked(context(), std::nullopt)).sessions.at(0).id, session);
+  EXPECT_EQ(run(store.revoked(context(), std::nullopt, std::nullopt)).sessions.at(0).id, session);
   EXPECT_EQ(world->facts().back(), "user.deleted " + user.id.str());
   add("ada@example.com", 'k');
 }
