@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -12,8 +13,11 @@
 namespace stoa::gateway {
 namespace {
 
-// A body up to this many bytes is collected and may be sent again; a larger one passes through.
+// A body up to this many bytes is held whatever its path; a larger one takes a place for large
+// bodies, or passes through where the path takes uploads.
 constexpr std::size_t collected_max = std::size_t{64} * 1024;
+// Larger bodies held at a time, at most 1 MiB each.
+constexpr std::size_t large_bodies_max = 64;
 // A body that is collected arrives within this time, however its pieces are spaced.
 constexpr std::chrono::seconds collect_for{30};
 
@@ -102,6 +106,22 @@ std::optional<std::uint64_t> content_length(const http::Request& request) {
   return read.ec == std::errc{} ? std::optional{length} : std::nullopt;
 }
 
+/// A place for a large body; throws Unavailable when all are taken.
+class LargeBody {
+ public:
+  explicit LargeBody(std::atomic<std::size_t>& taken) : taken_{taken} {
+    if (taken_.fetch_add(1) < large_bodies_max) return;
+    taken_.fetch_sub(1);
+    throw Unavailable{"too many large bodies are on their way"};
+  }
+  LargeBody(const LargeBody&) = delete;
+  LargeBody& operator=(const LargeBody&) = delete;
+  ~LargeBody() { taken_.fetch_sub(1); }
+
+ private:
+  std::atomic<std::size_t>& taken_;
+};
+
 bool is_idempotent_by_key(const http::Request& request) {
   return !request.header("idempotency-key").empty() && honours_idempotency_key(request.path());
 }
@@ -149,7 +169,6 @@ Task<http::Response> Proxy::forward(Context context, http::Request request) {
   if (verdict.refusal) co_return std::move(*verdict.refusal);
   if (content_length(request).value_or(0) > destination->body_max) co_return too_large();
 
-  if (!destination->is_streamed) context = context.within(parts_.settings.timeout);
   http::Response response = co_await call(std::move(context), request, *destination);
   response.headers += verdict.headers;
   co_return response;
@@ -162,18 +181,22 @@ Task<http::Response> Proxy::call(Context context, http::Request request, Destina
                                 .content_type = "",
                                 .idempotent = is_idempotent_by_key(request)};
   const auto length = content_length(request);
-  // Up to here a body is held and told with its length; what is larger passes through.
-  const std::size_t held_max =
-      length || destination.is_streamed ? collected_max : destination.body_max;
   bool ended = !length && request.header("transfer-encoding").empty();
   const auto until = std::chrono::steady_clock::now() + collect_for;
-  while (!ended && forwarded.body.size() <= held_max) {
+  std::optional<LargeBody> large;
+  // The client's pace ends here: a connection to a service never waits for a body, uploads apart.
+  while (!ended) {
+    if (forwarded.body.size() > destination.body_max) co_return too_large();
+    if (forwarded.body.size() > collected_max) {
+      if (destination.is_streamed) break;
+      if (!large) large.emplace(large_bodies_);
+    }
     const std::string piece = co_await request.next_chunk(until);
     ended = piece.empty();
     forwarded.body += piece;
     if (length && forwarded.body.size() == *length) ended = true;
   }
-  if (forwarded.body.size() > destination.body_max) co_return too_large();
+  if (!destination.is_streamed) context = context.within(parts_.settings.timeout);
   if (!ended) {
     forwarded.upload = std::make_shared<Upload>(request, std::exchange(forwarded.body, {}));
     forwarded.upload_length = length;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <cstddef>
 
 #include "servicekit/http/client.hpp"
 #include "servicekit/http/server.hpp"
@@ -13,9 +15,11 @@ namespace stoa::gateway {
 
 /// Forwards a public request to the service that owns its path, and the answer back.
 ///
-/// The service sees one framing only, written here: a content-length, or our own chunks for a large
-/// upload of unknown length. It sees what the gateway knows (`x-request-id`, `traceparent`,
-/// `x-forwarded-*`), never what a client claims to be known (`x-user-*`).
+/// A JSON body is held whole before the service is asked, so that no connection to it waits for a
+/// client; only an import passes through. The service sees one framing, written here: a
+/// content-length, or our own chunks for a large import of unknown length. It sees what the gateway
+/// knows (`x-request-id`, `traceparent`, `x-forwarded-*`), never what a client claims to be known
+/// (`x-user-*`).
 class Proxy {
  public:
   /// By Upstream, in its order. They outlive the proxy.
@@ -37,6 +41,7 @@ class Proxy {
   Task<http::Response> call(Context context, http::Request request, Destination destination);
 
   Parts parts_;
+  std::atomic<std::size_t> large_bodies_{0};  ///< held at the moment, on all loops
 };
 
 }  // namespace stoa::gateway

@@ -1,4 +1,7 @@
+#include <chrono>
+#include <deque>
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -221,6 +224,40 @@ TEST_F(GatewayTest, StreamsALargeUploadOfUnknownLength) {
   for (int i = 0; i < 16; ++i) client.send(chunk);
   client.send("0\r\n\r\n");
   EXPECT_THAT(client.read_response(), HasSubstr(std::format("{} bytes", mebibyte)));
+}
+
+/// A client that stops in the middle of a body of 200 kB, framed by its length or in chunks.
+void begin_large_body(const RawClient& client, bool chunked) {
+  const std::string piece(100'000, 's');
+  client.send("POST /api/v1/orders HTTP/1.1\r\nhost: t\r\n" +
+              (chunked ? "transfer-encoding: chunked\r\n\r\n186a0\r\n" + piece + "\r\n"
+                       : "content-length: 200000\r\n\r\n" + piece));
+}
+
+TEST_F(GatewayTest, ASlowLargeBodyTakesNoConnectionToAService) {
+  const GatewayUnderTest narrow{
+      {.addresses = {upstream_.address()}, .upstream = {.connections_max = 1}}};
+  RawClient slow{narrow.port()};
+  begin_large_body(slow, false);
+  std::this_thread::sleep_for(std::chrono::milliseconds{200});
+  EXPECT_EQ(status_of(narrow.ask("GET /api/v1/products HTTP/1.1")), 201);
+  slow.send(std::string(100'000, 's'));
+  EXPECT_THAT(slow.read_response(), HasSubstr("200000 bytes"));
+}
+
+TEST_F(GatewayTest, HoldsABoundedNumberOfLargeBodies) {
+  std::deque<RawClient> slow;
+  for (int i = 0; i < 64; ++i) begin_large_body(slow.emplace_back(gateway_.port()), i % 2 == 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds{500});
+  const std::string_view large = "POST /api/v1/orders HTTP/1.1\r\ncontent-length: 100000";
+  const std::string refused = gateway_.ask(large, std::string(100'000, 's'));
+  EXPECT_EQ(status_of(refused), 503);
+  EXPECT_EQ(header_of(refused, "retry-after"), "1");
+  EXPECT_EQ(status_of(gateway_.ask("POST /api/v1/orders HTTP/1.1\r\ncontent-length: 1", "x")), 201);
+
+  slow.clear();
+  std::this_thread::sleep_for(std::chrono::milliseconds{200});
+  EXPECT_EQ(status_of(gateway_.ask(large, std::string(100'000, 's'))), 201);
 }
 
 TEST_F(GatewayTest, StreamsALargeAnswerInFlatMemory) {
