@@ -130,6 +130,10 @@ func fill(schema *tfprotov6.SchemaBlock, value tftypes.Value, names map[string]s
 		return value, err
 	}
 	for _, attribute := range schema.Attributes {
+		if attribute.WriteOnly { // sent when it is applied, told by nobody
+			fields[attribute.Name] = tftypes.NewValue(attribute.ValueType(), nil)
+			continue
+		}
 		if !attribute.Computed || !fields[attribute.Name].IsNull() {
 			continue
 		}
