@@ -31,6 +31,7 @@ class Inbox {
 
   Task<std::vector<Verdict>> handle(Context context, std::vector<Event> events) {
     std::vector<Uuid> ids;
+    ids.reserve(events.size());
     for (const Event& event : events) ids.push_back(event.id);
     postgres::Query query{.name = "bench.effect",
                           .read_only = false,
