@@ -29,8 +29,9 @@ int serve() {
   environment.check();
 
   const Cors cors{config.cors_origins};
-  config.service.server.on_response = [&cors](const http::Request& request,
-                                              http::Response& response) {
+  RateLimit* counted_by = nullptr;
+  config.service.server.on_response = [&](const http::Request& request, http::Response& response) {
+    counted_by->count_refused(request, response);
     cors.allow(request, response);
   };
   runtime::Process process{config.service};
@@ -54,6 +55,7 @@ int serve() {
                           telemetry};
   redis::RateLimiter limiter{loops, config.redis, RateLimit::policies(config.limits), telemetry};
   RateLimit limits{limiter, config.limits};
+  counted_by = &limits;
   Proxy proxy{{.clients = {&users, &products, &orders, &payments},
                .limits = &limits,
                .cors = &cors,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <format>
+#include <utility>
 
 namespace stoa::gateway {
 namespace {
@@ -60,6 +61,17 @@ RateLimit::Verdict RateLimit::take(const http::Request& request, Traffic traffic
   }
   if (refusal) return {.refusal = std::move(refusal)};
   return {.headers = headers(*tightest)};
+}
+
+void RateLimit::count_refused(const http::Request& request, http::Response& response) {
+  const bool refused = response.status >= 400 && response.status < 500;
+  if (!refused || response.headers.contains("ratelimit-policy: ")) return;
+  auto verdict = take(request, traffic_of(http::name(request.method()), request.path()));
+  if (verdict.refusal) {
+    response = std::move(*verdict.refusal);
+  } else {
+    response.headers += verdict.headers;
+  }
 }
 
 std::string RateLimit::headers(const Taken& taken) const {

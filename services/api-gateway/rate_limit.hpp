@@ -29,6 +29,10 @@ class RateLimit {
   };
   Verdict take(const http::Request& request, Traffic traffic);
 
+  /// Counts a request that was refused (4xx) before it reached take(): a bad token, an unknown
+  /// path, a body of the wrong type. Beyond the limit the answer becomes 429.
+  void count_refused(const http::Request& request, http::Response& response);
+
  private:
   /// Positions in policies().
   enum class Policy : std::uint8_t { address, user, auth, orders, imports };

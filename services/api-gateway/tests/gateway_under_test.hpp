@@ -67,6 +67,7 @@ class GatewayUnderTest {
     mount_pages(router);
     proxy_.mount(router);
     setup.server.on_response = [this](const http::Request& request, http::Response& response) {
+      limits_.count_refused(request, response);
       cors_.allow(request, response);
     };
     server_.emplace(loops_, std::move(router), &authenticator_, telemetry_,
