@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 
+import parliament
 import pytest
 
 from tests.deploy.checked import CHECKOUT
@@ -137,3 +138,26 @@ def test_a_policy_that_the_plan_does_not_know_is_a_finding():
     change = {"address": "aws_iam_role_policy.x", "type": "aws_iam_role_policy", "mode": "managed",
               "change": {"after": {"name": "x"}, "after_unknown": {"policy": True}}}
     assert [rule for _, rule, _ in judge.judge({"resource_changes": [change]})] == ["readable-policies"]
+
+
+# The ARNs of the plan are invented, so whether an action fits its resource cannot be told here.
+BLIND = {"RESOURCE_MISMATCH"}
+
+
+def unknown_to_aws(policy: str) -> list[str]:
+    """What AWS's own list of actions and conditions does not know in a policy."""
+    return [f"{finding.issue}: {finding.detail}" for finding in parliament.analyze_policy_string(policy).findings
+            if finding.issue not in BLIND]
+
+
+def test_every_action_and_condition_exists(plans, checked):
+    policies = {one.address: one.values["policy"] for one in judge.resources_of(plans["production"])
+                if one.type == "aws_iam_role_policy"}
+    for address in checked("IAM policies", policies):
+        assert unknown_to_aws(policies[address]) == [], address
+
+
+@pytest.mark.parametrize("action", ["s3:GetObjct", "s4:GetObject"])
+def test_an_action_that_does_not_exist_is_found(action):
+    statement = {"Effect": "Allow", "Action": [action], "Resource": ["arn:aws:s3:::bucket/*"]}
+    assert unknown_to_aws(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
