@@ -14,9 +14,9 @@ using messaging::Verdict;
 
 constexpr int version_known = 1;
 
-std::optional<Settlement> settlement_of_event(std::string_view type) {
-  if (type == "order.paid") return Settlement::commit;
-  if (type == "order.cancelled" || type == "order.payment_failed") return Settlement::end;
+std::optional<OrderOutcome> outcome_of_event(std::string_view type) {
+  if (type == "order.paid") return OrderOutcome::paid;
+  if (type == "order.cancelled" || type == "order.payment_failed") return OrderOutcome::ended;
   return std::nullopt;
 }
 
@@ -29,15 +29,14 @@ Task<std::vector<Verdict>> OrderSettled::handle(Context context,
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < events.size(); ++i) {
     const messaging::Event& event = events[i];
-    const auto settlement = settlement_of_event(event.type);
+    const auto outcome = outcome_of_event(event.type);
     const auto reservation = parse_settled(event.data);
-    if (!settlement || event.version != version_known) {
+    if (!outcome || event.version != version_known) {
       verdicts[i] = Verdict::refuse("unknown type or version: " + event.type);
     } else if (!reservation) {
       verdicts[i] = Verdict::refuse(reservation.error().detail);
     } else {
-      orders.push_back(
-          {.event_id = event.id, .reservation = *reservation, .settlement = *settlement});
+      orders.push_back({.event_id = event.id, .reservation = *reservation, .outcome = *outcome});
       places.push_back(i);
     }
   }

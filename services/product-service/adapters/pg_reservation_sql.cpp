@@ -215,7 +215,7 @@ Query settle_events(const std::vector<SettledOrder>& orders, std::string_view co
   for (const SettledOrder& order : orders) {
     events.push_back(order.event_id);
     reservations.push_back(order.reservation.uuid);
-    settlements.emplace_back(wire(order.settlement));
+    settlements.emplace_back(wire(settlement_of(order.outcome)));
   }
   static const std::string sql = std::format(
       R"sql(

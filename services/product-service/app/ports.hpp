@@ -127,7 +127,7 @@ struct Reserved {
 struct SettledOrder {
   Uuid event_id{};
   ReservationId reservation{};
-  Settlement settlement = Settlement::end;
+  OrderOutcome outcome = OrderOutcome::ended;
 };
 
 struct SettledBatch {

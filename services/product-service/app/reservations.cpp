@@ -32,8 +32,9 @@ Task<Reservations::Swept> Reservations::sweep(Context context) {
   for (const OverdueReservation& reservation : overdue) {
     const auto fate = co_await orders_.abandon(context, reservation.id, reservation.origin);
     ++swept.asked;
-    const auto settlement = fate.abandoned ? std::optional{Settlement::release}
-                                           : settlement_of_order(fate.order_status);
+    const auto settlement = fate.abandoned
+                                ? std::optional{Settlement::release}
+                                : outcome_of_status(fate.order_status).transform(settlement_of);
     if (!settlement) continue;
 
     auto stale = co_await store_.settle(context, reservation.id, *settlement);

@@ -73,11 +73,21 @@ ReservationState settled(ReservationState state, Settlement settlement) {
   std::unreachable();
 }
 
-std::optional<Settlement> settlement_of_order(std::string_view order_status) {
-  if (order_status == "cancelled" || order_status == "payment_failed") return Settlement::end;
+Settlement settlement_of(OrderOutcome outcome) {
+  switch (outcome) {
+    case OrderOutcome::paid:
+      return Settlement::commit;
+    case OrderOutcome::ended:
+      return Settlement::end;
+  }
+  std::unreachable();
+}
+
+std::optional<OrderOutcome> outcome_of_status(std::string_view order_status) {
+  if (order_status == "cancelled" || order_status == "payment_failed") return OrderOutcome::ended;
   for (const std::string_view paid :
        {"paid", "partly_fulfilled", "fulfilled", "partly_returned", "returned"}) {
-    if (order_status == paid) return Settlement::commit;
+    if (order_status == paid) return OrderOutcome::paid;
   }
   return std::nullopt;
 }

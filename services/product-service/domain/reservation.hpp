@@ -32,12 +32,20 @@ enum class Settlement : std::uint8_t {
   end,      ///< it ended unpaid or was refunded: what is held or gone comes back
 };
 
+/// How an order was settled, as its events tell. Never `release`: of an order that never came to be
+/// there is no event.
+enum class OrderOutcome : std::uint8_t {
+  paid,
+  ended,  ///< unpaid, or refunded
+};
+Settlement settlement_of(OrderOutcome outcome);
+
 /// Where `settlement` moves a reservation; its present state when it changes nothing.
 ReservationState settled(ReservationState state, Settlement settlement);
 
-/// What a settled order says of its reservation; empty while it is not settled ("pending",
-/// "cancelling"). Unknown statuses are not settled: nothing is given back on a guess.
-std::optional<Settlement> settlement_of_order(std::string_view order_status);
+/// Of an order's status; empty while it is not settled ("pending", "cancelling"). Unknown statuses
+/// are not settled: nothing is given back on a guess.
+std::optional<OrderOutcome> outcome_of_status(std::string_view order_status);
 
 struct WantedLine {
   VariantId variant{};

@@ -66,15 +66,16 @@ class FakeStockStore final : public StockStore {
   /// An order that was paid and cancelled within one batch ends: its units were never gone.
   Task<SettledBatch> settle_orders(Context, std::vector<SettledOrder> orders) override {
     SettledBatch batch;
-    std::map<ReservationId, Settlement> outcomes;
+    std::map<ReservationId, OrderOutcome> outcomes;
     for (const SettledOrder& order : orders) {
       batch.known.push_back(rows.contains(order.reservation));
       if (!batch.known.back() || !inbox.insert(order.event_id).second) continue;
-      Settlement& outcome = outcomes.try_emplace(order.reservation, order.settlement).first->second;
-      if (order.settlement == Settlement::end) outcome = Settlement::end;
+      OrderOutcome& outcome = outcomes.try_emplace(order.reservation, order.outcome).first->second;
+      if (order.outcome == OrderOutcome::ended) outcome = OrderOutcome::ended;
     }
     for (const auto& [id, outcome] : outcomes) {
-      for (const ProductId stale : move(rows.at(id), outcome)) batch.stale.push_back(stale);
+      const auto stale = move(rows.at(id), settlement_of(outcome));
+      batch.stale.insert(batch.stale.end(), stale.begin(), stale.end());
     }
     co_return batch;
   }

@@ -34,13 +34,18 @@ INSTANTIATE_TEST_SUITE_P(All, Moves,
                                          std::tuple{restocked, Settlement::release, restocked},
                                          std::tuple{restocked, Settlement::end, restocked}));
 
-TEST(SettlementOfOrder, GuessesNothing) {
-  EXPECT_EQ(settlement_of_order("paid"), Settlement::commit);
-  EXPECT_EQ(settlement_of_order("fulfilled"), Settlement::commit);
-  EXPECT_EQ(settlement_of_order("cancelled"), Settlement::end);
-  EXPECT_EQ(settlement_of_order("payment_failed"), Settlement::end);
+TEST(SettlementOf, CommitsWhatWasPaidAndEndsTheRest) {
+  EXPECT_EQ(settlement_of(OrderOutcome::paid), Settlement::commit);
+  EXPECT_EQ(settlement_of(OrderOutcome::ended), Settlement::end);
+}
+
+TEST(OutcomeOfStatus, GuessesNothing) {
+  EXPECT_EQ(outcome_of_status("paid"), OrderOutcome::paid);
+  EXPECT_EQ(outcome_of_status("fulfilled"), OrderOutcome::paid);
+  EXPECT_EQ(outcome_of_status("cancelled"), OrderOutcome::ended);
+  EXPECT_EQ(outcome_of_status("payment_failed"), OrderOutcome::ended);
   for (const auto* status : {"pending", "cancelling", "", "unheard-of"}) {
-    EXPECT_EQ(settlement_of_order(status), std::nullopt) << status;
+    EXPECT_EQ(outcome_of_status(status), std::nullopt) << status;
   }
 }
 

@@ -91,10 +91,10 @@ TEST_F(ReservationsTest, ReleasesOnceAndTellsReaders) {
 TEST_F(ReservationsTest, KnowsWhichReservationsOfABatchThereAre) {
   const auto id = reserve_one(std::nullopt);
   const auto known = run(reservations_.settle(
-      {}, {{.event_id = crypto::new_uuid(), .reservation = id, .settlement = Settlement::commit},
+      {}, {{.event_id = crypto::new_uuid(), .reservation = id, .outcome = OrderOutcome::paid},
            {.event_id = crypto::new_uuid(),
             .reservation = new_id<ReservationId>(),
-            .settlement = Settlement::commit}}));
+            .outcome = OrderOutcome::paid}}));
   EXPECT_EQ(known, (std::vector{true, false}));
   EXPECT_EQ(state_of(id), ReservationState::committed);
 }

@@ -10,8 +10,8 @@ namespace {
 
 class StockRaceTest : public StoreTest {
  protected:
-  static SettledOrder event(ReservationId id, Settlement settlement) {
-    return {.event_id = crypto::new_uuid(), .reservation = id, .settlement = settlement};
+  static SettledOrder event(ReservationId id, OrderOutcome outcome) {
+    return {.event_id = crypto::new_uuid(), .reservation = id, .outcome = outcome};
   }
 };
 
@@ -116,7 +116,7 @@ TEST_F(StockRaceTest, KeepsItsBooksUnderAnyMixOfOperations) {
         std::vector<SettledOrder> orders;
         for (std::size_t n = 0; n <= pick(4); ++n) {
           const auto& reservation = reservations[pick(reservations.size())];
-          orders.push_back(event(reservation.id, static_cast<Settlement>(pick(3))));
+          orders.push_back(event(reservation.id, static_cast<OrderOutcome>(pick(2))));
         }
         tasks.push_back([](PgStockStore* stock, std::vector<SettledOrder> batch) -> Task<bool> {
           co_await stock->settle_orders({}, std::move(batch));

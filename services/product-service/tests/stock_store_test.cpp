@@ -1,3 +1,5 @@
+#include <concepts>
+
 #include "services/product-service/adapters/http_stock.hpp"
 #include "services/product-service/tests/worlds.hpp"
 
@@ -15,8 +17,8 @@ class StockStoreSuite : public WorldTest {
     return run(stock().settle_orders({}, std::move(orders))).known;
   }
 
-  static SettledOrder event(ReservationId id, Settlement settlement) {
-    return {.event_id = crypto::new_uuid(), .reservation = id, .settlement = settlement};
+  static SettledOrder event(ReservationId id, OrderOutcome outcome) {
+    return {.event_id = crypto::new_uuid(), .reservation = id, .outcome = outcome};
   }
 
   Result<Product> edit(ProductId id, std::function<Result<Product>(Product)> change) {
@@ -130,9 +132,14 @@ TEST_P(StockStoreTest, RefusesAnIdForOtherLinesAndAfterItsEnd) {
   EXPECT_EQ(reserved(variant), 0) << "a released id is never revived";
 }
 
+// An event that could say `release` was settled as a payment.
+template <class What>
+concept ToldByEvents = std::assignable_from<decltype(SettledOrder::outcome)&, What>;
+static_assert(ToldByEvents<OrderOutcome> && !ToldByEvents<Settlement>);
+
 struct Settling {
   const char* title;
-  std::vector<Settlement> settlements;
+  std::vector<OrderOutcome> outcomes;
   std::string_view state;
   std::int64_t on_hand;
   std::int64_t reserved;
@@ -151,8 +158,8 @@ TEST_P(Settles, ByEventsInAnyOrderAndAnyNumber) {
   const auto command = wanted({{variant, 4}});
   ASSERT_TRUE(reserve(command));
   std::vector<SettledOrder> events;
-  for (const Settlement settlement : settling.settlements) {
-    events.push_back(event(command.id, settlement));
+  for (const OrderOutcome outcome : settling.outcomes) {
+    events.push_back(event(command.id, outcome));
   }
 
   for (const SettledOrder& one : events) {
@@ -169,15 +176,19 @@ TEST_P(Settles, ByEventsInAnyOrderAndAnyNumber) {
 
 INSTANTIATE_TEST_SUITE_P(
     Orders, Settles,
-    testing::Combine(
-        testing::Values(Kind::fake, Kind::postgres),
-        testing::Values(
-            Settling{"Paid", {Settlement::commit}, "committed", 6, 0},
-            Settling{"Failed", {Settlement::end}, "released", 10, 0},
-            Settling{
-                "PaidThenCancelled", {Settlement::commit, Settlement::end}, "restocked", 10, 0},
-            Settling{
-                "CancelledBeforePaid", {Settlement::end, Settlement::commit}, "released", 10, 0})),
+    testing::Combine(testing::Values(Kind::fake, Kind::postgres),
+                     testing::Values(Settling{"Paid", {OrderOutcome::paid}, "committed", 6, 0},
+                                     Settling{"Failed", {OrderOutcome::ended}, "released", 10, 0},
+                                     Settling{"PaidThenCancelled",
+                                              {OrderOutcome::paid, OrderOutcome::ended},
+                                              "restocked",
+                                              10,
+                                              0},
+                                     Settling{"CancelledBeforePaid",
+                                              {OrderOutcome::ended, OrderOutcome::paid},
+                                              "released",
+                                              10,
+                                              0})),
     [](const auto& both) {
       return name(std::get<Kind>(both.param)) + std::get<Settling>(both.param).title;
     });
@@ -189,11 +200,11 @@ TEST_P(StockStoreTest, SettlesABatchWithRepeatsAndStrangersInIt) {
   const auto both = wanted({{variant, 2}});
   ASSERT_TRUE(reserve(paid));
   ASSERT_TRUE(reserve(both));
-  const SettledOrder repeated = event(paid.id, Settlement::commit);
-  const SettledOrder stranger = event(new_id<ReservationId>(), Settlement::commit);
+  const SettledOrder repeated = event(paid.id, OrderOutcome::paid);
+  const SettledOrder stranger = event(new_id<ReservationId>(), OrderOutcome::paid);
 
-  const auto known = settle({repeated, stranger, event(both.id, Settlement::commit), repeated,
-                             event(both.id, Settlement::end)});
+  const auto known = settle({repeated, stranger, event(both.id, OrderOutcome::paid), repeated,
+                             event(both.id, OrderOutcome::ended)});
 
   EXPECT_EQ(known, (std::vector<bool>{true, false, true, true, true}));
   EXPECT_EQ(world_->state_of(paid.id), "committed");
