@@ -360,6 +360,9 @@ def test_stock_is_reserved_released_and_journalled(merchant, orders, make) -> No
     assert problem(orders("POST", "/internal/v1/reservations", json=wanted)) == (409, "reservation_ended")
     journal = merchant("GET", f"/api/v1/variants/{variant}/stock-movements").json()["data"]
     assert [(line["kind"], line["delta"]) for line in journal] == [("adjustment", -2), ("initial", 5)]
+    counted = merchant("GET", f"/api/v1/variants/{variant}/stock-movements?limit=1&include_total=estimate")
+    assert counted.json()["total"] == {"value": 2, "relation": "exact"}
+    assert "include_total=estimate" in counted.headers["link"], "the next page tells it, too"
 
 
 def test_a_list_follows_what_was_sold_out(anyone, merchant, orders, make) -> None:

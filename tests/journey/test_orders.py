@@ -217,6 +217,8 @@ def test_a_hundred_twins_make_one_order(shop: Shop, staff) -> None:
     assert len({a.content for a in answers if a.status_code == 201}) == 1
     orders = buyer.http.get("/api/v1/orders").json()["data"]
     assert [o["id"] for o in orders] == list(made)
+    counted = buyer.http.get("/api/v1/orders?include_total=estimate").json()
+    assert counted["total"] == {"value": 1, "relation": "exact"}
 
 
 def test_an_order_without_a_key_is_refused(shop: Shop, staff) -> None:

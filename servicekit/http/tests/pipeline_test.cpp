@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "servicekit/core/unavailable.hpp"
+#include "servicekit/http/list_total.hpp"
 #include "servicekit/http/tests/gate.hpp"
 #include "servicekit/http/tests/running_server.hpp"
 #include "servicekit/testing/raw_client.hpp"
@@ -55,14 +56,16 @@ Task<Response> refuse_fields(Context, Request) {
 }
 
 Task<Response> show_query(Context, Request request) {
-  const auto query = QueryString::parse(request, {"q", "limit", "all"});
+  const auto query = QueryString::parse(request, {"q", "limit", "all", include_total});
   if (!query) co_return problem(query.error());
   const auto limit = query->number("limit", 1, 100);
   if (!limit) co_return problem(limit.error());
   const auto all = query->flag("all");
   if (!all) co_return problem(all.error());
-  co_return ok(std::format("{}|{}|{}", query->text("q").value_or("-"), limit->value_or(-1),
-                           all->value_or(false)));
+  const auto total = wants_total(*query);
+  if (!total) co_return problem(total.error());
+  co_return ok(std::format("{}|{}|{}|{}", query->text("q").value_or("-"), limit->value_or(-1),
+                           all->value_or(false), *total));
 }
 
 Router routes() {
@@ -190,11 +193,13 @@ TEST_F(PipelineTest, TellsTheFieldsOfAProblem) {
 }
 
 TEST_F(PipelineTest, ReadsATypedQuery) {
-  EXPECT_EQ(body_of(get("/query?q=a+b%21&limit=20&all=true")), "a b!|20|true");
-  EXPECT_EQ(body_of(get("/query")), "-|-1|false");
+  EXPECT_EQ(body_of(get("/query?q=a+b%21&limit=20&all=true")), "a b!|20|true|false");
+  EXPECT_EQ(body_of(get("/query")), "-|-1|false|false");
+  EXPECT_EQ(body_of(get("/query?include_total=estimate")), "-|-1|false|true");
   for (const std::string_view bad :
        {"/query?limit=0", "/query?limit=101", "/query?limit=1x", "/query?limit=", "/query?all=yes",
-        "/query?other=1", "/query?q=1&q=2", "/query?q=%zz", "/query?q=%ff", "/query?q=%00"}) {
+        "/query?other=1", "/query?q=1&q=2", "/query?q=%zz", "/query?q=%ff", "/query?q=%00",
+        "/query?include_total=exact", "/query?include_total=", "/query?include_total=true"}) {
     EXPECT_EQ(status_of(get(bad)), 400) << bad;
   }
 }

@@ -5,6 +5,8 @@
 #include <ranges>
 #include <vector>
 
+#include "servicekit/http/list_total.hpp"
+
 namespace stoa::order {
 namespace {
 
@@ -49,7 +51,7 @@ Result<bool> parse_oldest_first(std::optional<std::string_view> sort) {
 
 Result<WantedList> parse_list_query(const http::Request& request, std::optional<UserId> customer,
                                     const Cursors& cursors) {
-  std::vector<std::string_view> known{"limit", "cursor", "sort", "status"};
+  std::vector<std::string_view> known{"limit", "cursor", "sort", "status", http::include_total};
   const bool for_staff = !customer.has_value();
   if (for_staff) known.emplace_back("customer_id");
   const auto parameters = http::QueryString::parse(request, known);
@@ -61,6 +63,8 @@ Result<WantedList> parse_list_query(const http::Request& request, std::optional<
   if (!statuses) return std::unexpected(std::move(statuses.error()));
   const auto oldest_first = parse_oldest_first(parameters->text("sort"));
   if (!oldest_first) return std::unexpected(oldest_first.error());
+  const auto total = http::wants_total(*parameters);
+  if (!total) return std::unexpected(total.error());
   if (for_staff) {
     if (const auto text = parameters->text("customer_id")) {
       customer = UserId::parse(*text);
@@ -76,9 +80,11 @@ Result<WantedList> parse_list_query(const http::Request& request, std::optional<
                               .statuses = std::move(*statuses),
                               .oldest_first = *oldest_first,
                               .after = std::nullopt,
-                              .limit = static_cast<std::size_t>(page)},
+                              .limit = static_cast<std::size_t>(page),
+                              .with_total = *total},
                     .list = (for_staff ? "all?" : customer->str() + "?") + filters,
-                    .target = std::format("{}?limit={}&{}", request.path(), page, filters)};
+                    .target = std::format("{}?limit={}&{}{}", request.path(), page, filters,
+                                          *total ? "&include_total=estimate" : "")};
   if (const auto cursor = parameters->text("cursor")) {
     const auto after = cursors.read(*cursor, wanted.list);
     if (!after) return std::unexpected(after.error());

@@ -18,8 +18,8 @@ struct WantedList {
   std::string target;  ///< path and parameters of the next page, but for its cursor
 };
 
-/// Parameters: limit (1 to 100), cursor, sort (created_at, -created_at), status (a list); for staff
-/// (no `customer`) also customer_id.
+/// Parameters: limit (1 to 100), cursor, sort (created_at, -created_at), status (a list),
+/// include_total; for staff (no `customer`) also customer_id.
 /// Errors: malformed_query, unknown_parameter, bad_parameter, bad_cursor.
 Result<WantedList> parse_list_query(const http::Request& request, std::optional<UserId> customer,
                                     const Cursors& cursors);

@@ -7,6 +7,7 @@
 #include "servicekit/core/require.hpp"
 #include "servicekit/core/time.hpp"
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/list_total.hpp"
 #include "servicekit/json/money.hpp"
 
 namespace stoa::order {
@@ -74,6 +75,7 @@ struct OrderJson {
 struct PageJson {
   std::vector<OrderJson> data;
   bool has_more = false;
+  std::optional<json::ListTotalJson> total;
   std::optional<std::string> next_cursor;
 };
 
@@ -213,7 +215,10 @@ Result<PlaceOrder> parse_place_order(std::string_view body) {
 std::string to_json(const Order& order) { return json::write(wire_order(order)); }
 
 std::string to_json(const OrderPage& page, std::string_view next_cursor) {
-  PageJson wire{.data = {}, .has_more = page.has_more, .next_cursor = std::nullopt};
+  PageJson wire{.data = {},
+                .has_more = page.has_more,
+                .total = json::to_json(page.total),
+                .next_cursor = std::nullopt};
   for (const Order& order : page.orders) wire.data.push_back(wire_order(order));
   if (page.has_more) wire.next_cursor = std::string{next_cursor};
   return json::write(wire);

@@ -1,5 +1,6 @@
 #include "services/order-service/adapters/pg_order_queries.hpp"
 
+#include <format>
 #include <utility>
 
 #include "servicekit/core/require.hpp"
@@ -63,6 +64,22 @@ std::string_view by_status_sql(bool oldest_first) {
       " (SELECT * FROM orders WHERE status = wanted_status AND id > $2::uuid"
       " ORDER BY id LIMIT $3::bigint) AS orders ORDER BY id LIMIT $3::bigint");
   return oldest_first ? oldest : newest;
+}
+
+// Orders in the order of the list: by its index. No further than is told.
+std::string counted(std::string_view orders) {
+  return std::format("SELECT count(*) FROM (SELECT {} LIMIT {}) AS newest", orders,
+                     list_count_limit);
+}
+
+std::vector<std::string> names_of(const std::vector<Status>& statuses) {
+  std::vector<std::string> names;
+  for (const Status status : statuses) names.emplace_back(name(status));
+  return names;
+}
+
+Param any_of(const std::vector<std::string>& names) {
+  return names.empty() ? Param{nullptr} : postgres::array(names);
 }
 
 }  // namespace
@@ -204,17 +221,14 @@ Query list(const ListOrders& query) {
   Uuid after{};
   if (!query.oldest_first) after.bytes.fill(0xFF);
   if (query.after) after = query.after->uuid;
-  std::vector<std::string> names;
-  for (const Status status : query.statuses) names.emplace_back(name(status));
+  const auto names = names_of(query.statuses);
   const auto limit = static_cast<std::int64_t>(query.limit + 1);
 
   if (query.customer) {
-    return {
-        .name = "order.list",
-        .read_only = true,
-        .sql = customer_sql(query.oldest_first),
-        .params = {param(query.customer->uuid),
-                   names.empty() ? Param{nullptr} : postgres::array(names), param(after), limit}};
+    return {.name = "order.list",
+            .read_only = true,
+            .sql = customer_sql(query.oldest_first),
+            .params = {param(query.customer->uuid), any_of(names), param(after), limit}};
   }
   if (names.empty()) {
     return {.name = "order.list_all",
@@ -226,6 +240,31 @@ Query list(const ListOrders& query) {
           .read_only = true,
           .sql = by_status_sql(query.oldest_first),
           .params = {postgres::array(names), param(after), limit}};
+}
+
+Query count(const ListOrders& query) {
+  static const std::string of_customer = counted(
+      "FROM orders WHERE customer_id = $1::uuid"
+      " AND ($2::text[] IS NULL OR status = ANY ($2::text[])) ORDER BY id DESC");
+  static const std::string of_all = counted("FROM orders ORDER BY id DESC");
+  static const std::string by_status = counted(std::format(
+      "FROM unnest($1::text[]) AS wanted (wanted_status) CROSS JOIN LATERAL"
+      " (SELECT id FROM orders WHERE status = wanted_status ORDER BY id DESC LIMIT {}) AS each",
+      list_count_limit));
+  const auto names = names_of(query.statuses);
+  if (query.customer) {
+    return {.name = "order.count",
+            .read_only = true,
+            .sql = of_customer,
+            .params = {param(query.customer->uuid), any_of(names)}};
+  }
+  if (names.empty()) {
+    return {.name = "order.count_all", .read_only = true, .sql = of_all, .params = {}};
+  }
+  return {.name = "order.count_by_status",
+          .read_only = true,
+          .sql = by_status,
+          .params = {postgres::array(names)}};
 }
 
 Query history(const OrderId& id) {

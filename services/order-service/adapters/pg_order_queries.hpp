@@ -19,6 +19,8 @@ postgres::Query write_tombstone(const ReservationId& id, const Origin& origin);
 postgres::Query status_of(const OrderId& id);
 postgres::Query find(const OrderId& id);
 postgres::Query list(const ListOrders& query);
+/// How many orders all pages of the list hold, up to list_count_limit; `after` is no matter.
+postgres::Query count(const ListOrders& query);
 postgres::Query history(const OrderId& id);
 
 // How orders move is in pg_order_transitions.cpp.

@@ -32,6 +32,15 @@ Result<Answer> answer_of(const postgres::Row& row, const IdempotencyKey& key) {
                 .replayed = true};
 }
 
+OrderPage read_page(const postgres::Rows& rows, std::size_t limit) {
+  OrderPage page{.orders = {}, .has_more = rows.size() > limit};
+  for (const auto row : rows) {
+    if (page.orders.size() == limit) break;
+    page.orders.push_back(queries::order_of(row));
+  }
+  return page;
+}
+
 }  // namespace
 
 PgOrderStore::PgOrderStore(postgres::Database& database, telemetry::Telemetry& telemetry,
@@ -105,12 +114,14 @@ Task<std::optional<Order>> PgOrderStore::find(Context context, OrderId id) {
 }
 
 Task<OrderPage> PgOrderStore::list(Context context, ListOrders query) {
-  const auto rows = co_await database_.run(std::move(context), queries::list(query));
-  OrderPage page{.orders = {}, .has_more = rows.size() > query.limit};
-  for (const auto row : rows) {
-    if (page.orders.size() == query.limit) break;
-    page.orders.push_back(queries::order_of(row));
+  if (!query.with_total) {
+    const auto rows = co_await database_.run(std::move(context), queries::list(query));
+    co_return read_page(rows, query.limit);
   }
+  std::vector<postgres::Query> both{queries::list(query), queries::count(query)};
+  const auto results = co_await database_.run_all(std::move(context), std::move(both));
+  OrderPage page = read_page(results[0], query.limit);
+  page.total = ListTotal::of(results[1].front().number(0));
   co_return page;
 }
 

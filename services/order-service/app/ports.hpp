@@ -8,6 +8,7 @@
 
 #include "servicekit/async/context.hpp"
 #include "servicekit/async/task.hpp"
+#include "servicekit/core/list_total.hpp"
 
 #include "services/order-service/domain/order.hpp"
 
@@ -108,11 +109,13 @@ struct ListOrders {
   bool oldest_first = false;
   std::optional<OrderId> after{};
   std::size_t limit = 20;
+  bool with_total = false;
 };
 
 struct OrderPage {
   std::vector<Order> orders;
   bool has_more = false;
+  std::optional<ListTotal> total{};  ///< when it was asked for
 };
 
 struct HistoryEntry {

@@ -165,16 +165,19 @@ class FakeStore final : public OrderStore {
 
   Task<OrderPage> list(Context, ListOrders query) override {
     std::vector<Order> all;
+    std::int64_t count = 0;
     for (const auto& [id, row] : rows) {
       const bool wanted =
           query.statuses.empty() || std::ranges::contains(query.statuses, row.order.status);
       const bool own = !query.customer || row.order.customer == *query.customer;
       const bool later =
           !query.after || (query.oldest_first ? id > *query.after : id < *query.after);
+      if (wanted && own) ++count;
       if (wanted && own && later) all.push_back(row.order);
     }
     if (!query.oldest_first) std::ranges::reverse(all);
     OrderPage page{.orders = std::move(all), .has_more = false};
+    if (query.with_total) page.total = ListTotal::of(count);
     page.has_more = page.orders.size() > query.limit;
     if (page.has_more)
       page.orders.erase(page.orders.begin() + static_cast<std::ptrdiff_t>(query.limit),

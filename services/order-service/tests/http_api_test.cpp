@@ -212,9 +212,23 @@ TEST_F(HttpApiTest, ListsInPagesThatBelongTogether) {
   EXPECT_EQ(status_of(send({.path = next + "&status=paid"})), 400) << "and of its filters";
 }
 
+TEST_F(HttpApiTest, TellsATotalOnEveryPageOfAListThatAskedForIt) {
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(status_of(place(std::format("k-{}", i))), 201);
+  const auto first = send({.path = "/api/v1/orders?limit=2&include_total=estimate"});
+  EXPECT_TRUE(has(first, R"("total":{"value":3,"relation":"exact"},"next_cursor":)"));
+  const std::string link = header_of(first, "link");
+  const auto second = send({.path = link.substr(1, link.find('>') - 1)});
+  EXPECT_TRUE(has(second, R"("has_more":false,"total":{"value":3,"relation":"exact"}})"));
+  const auto staffs =
+      send({.path = "/api/v1/admin/orders?status=paid&include_total=estimate", .token = "staff"});
+  EXPECT_TRUE(has(staffs, R"("total":{"value":0,"relation":"exact"})"));
+  EXPECT_FALSE(has(send({}), "relation"));
+}
+
 TEST_F(HttpApiTest, RefusesQueriesItDoesNotKnow) {
-  for (const auto* query : {"?colour=red", "?limit=0", "?limit=101", "?limit=x", "?sort=total",
-                            "?status=lost", "?cursor=AAAA", "?customer_id=usr_1"}) {
+  for (const auto* query :
+       {"?colour=red", "?limit=0", "?limit=101", "?limit=x", "?sort=total", "?status=lost",
+        "?cursor=AAAA", "?customer_id=usr_1", "?include_total=exact"}) {
     const auto answer = send({.path = std::string{"/api/v1/orders"} + query});
     EXPECT_EQ(status_of(answer), 400) << query;
   }

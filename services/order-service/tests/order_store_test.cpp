@@ -274,6 +274,24 @@ TEST_P(OrderStoreTest, ListsInPages) {
   EXPECT_EQ(numbers({.customer = user_id(2), .statuses = {Status::cancelled}}), "end");
 }
 
+TEST_P(OrderStoreTest, CountsWhatAllPagesHoldWhenAsked) {
+  for (std::uint8_t i = 1; i <= 5; ++i) ASSERT_TRUE(insert(i, user_id(i == 3 ? 2 : 1)));
+  apply({fact(1, 4, PaymentResult::captured)});
+  const auto total = [&](ListOrders query) {
+    query.limit = 1;
+    query.with_total = true;
+    const auto first = run(store().list({}, query)).total;
+    query.after = order_id(2);
+    EXPECT_EQ(run(store().list({}, query)).total, first) << "the same on every page";
+    return first;
+  };
+  EXPECT_EQ(total({.customer = user_id(1), .statuses = {Status::paid}}), ListTotal{1});
+  EXPECT_EQ(total({.customer = user_id(2), .statuses = {Status::cancelled}}), ListTotal{0});
+  EXPECT_EQ(total({.oldest_first = true}), ListTotal{5});
+  EXPECT_EQ(total({.statuses = {Status::pending, Status::paid}}), ListTotal{5});
+  EXPECT_EQ(run(store().list({}, {})).total, std::nullopt) << "nobody asked";
+}
+
 TEST_P(OrderStoreTest, FindsWhatWaitsTooLong) {
   ASSERT_TRUE(insert(1));
   ASSERT_TRUE(insert(2));
@@ -344,6 +362,33 @@ TEST_P(OrderStoreTest, ForgetsTheDeadlineOfASettledOrder) {
   stores_->publish();
   stores_->pass(10 * test_patience.pending);
   EXPECT_TRUE(overdue().empty());
+}
+
+TEST(LongOrderListTest, IsCountedToALimit) {
+  Loops loops{1};
+  PostgresStores stores{loops};
+  const auto add = [&](std::int64_t from, std::int64_t to) {
+    stores.sql(std::format(
+        "INSERT INTO orders (id, number, customer_id, reservation_id, status, version, currency,"
+        " subtotal_minor, discount_minor, tax_minor, shipping_minor, total_minor, facts,"
+        " shipping_address, shipping_method, created_at)"
+        " SELECT gen_random_uuid(), n, '{}', gen_random_uuid(),"
+        " CASE n % 2 WHEN 0 THEN 'paid' ELSE 'cancelled' END, 1, 'EUR', 1, 0, 0, 0, 1, '{{}}',"
+        " '{{}}', '', now() FROM generate_series({}, {}) AS n",
+        user_id(1).uuid.str(), from, to));
+  };
+  const auto expect = [&](ListTotal total) {
+    for (ListOrders query : {ListOrders{.customer = user_id(1)}, ListOrders{},
+                             ListOrders{.statuses = {Status::paid, Status::cancelled}}}) {
+      query.limit = 0;  // these rows are no orders that could be read
+      query.with_total = true;
+      EXPECT_EQ(run_on(loops, stores.store().list({}, query)).total, total);
+    }
+  };
+  add(1, list_counted_max);
+  expect({.count = list_counted_max, .exact = true});
+  add(0, 0);
+  expect({.count = list_counted_max, .exact = false});
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, OrderStoreTest, testing::Values(Kind::fake, Kind::postgres),

@@ -8,6 +8,7 @@
 
 #include "servicekit/core/encoding.hpp"
 #include "servicekit/crypto/crypto.hpp"
+#include "servicekit/http/list_total.hpp"
 #include "servicekit/postgres/idempotency.hpp"
 
 #include "services/payment-service/adapters/payment_json.hpp"
@@ -54,9 +55,10 @@ Instant wall_clock() {
   return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
 
-std::string next_link(const std::string& cursor, std::int64_t limit, const std::string& account) {
-  std::string link = std::format("</api/v1/ledger/entries?limit={}&cursor={}", limit, cursor);
-  if (!account.empty()) link += "&account=" + account;
+std::string next_link(const std::string& cursor, const ListEntries& query) {
+  std::string link = std::format("</api/v1/ledger/entries?limit={}&cursor={}", query.limit, cursor);
+  if (!query.account.empty()) link += "&account=" + query.account;
+  if (query.with_total) link += "&include_total=estimate";
   return link + ">; rel=\"next\"";
 }
 
@@ -148,30 +150,32 @@ Task<http::Response> HttpApi::accounts(Context context, http::Request request) {
 }
 
 Task<http::Response> HttpApi::entries(Context context, http::Request request) {
-  const auto query = http::QueryString::parse(request, {"account", "limit", "cursor"});
+  const auto query =
+      http::QueryString::parse(request, {"account", "limit", "cursor", http::include_total});
   if (!query) co_return http::problem(query.error());
   const auto asked = query->number("limit", 1, page_max);
   if (!asked) co_return http::problem(asked.error());
-  const std::int64_t limit = asked->value_or(page_default);
-  const std::string account{query->text("account").value_or("")};
-  if (!plain_name(account)) {
+  const auto total = http::wants_total(*query);
+  if (!total) co_return http::problem(total.error());
+  ListEntries wanted{.account = std::string{query->text("account").value_or("")},
+                     .limit = static_cast<std::size_t>(asked->value_or(page_default)),
+                     .with_total = *total};
+  if (!plain_name(wanted.account)) {
     co_return http::problem(Error{ErrorKind::malformed, "bad_parameter", "account: no such name"});
   }
-  std::optional<LedgerPosition> before;
   if (const auto cursor = query->text("cursor")) {
-    const auto position = cursors_.read(*cursor, account);
+    const auto position = cursors_.read(*cursor, wanted.account);
     if (!position) co_return http::problem(position.error());
-    before = *position;
+    wanted.before = *position;
   }
-  auto page = co_await store_.entries(std::move(context), account, before,
-                                      static_cast<std::size_t>(limit) + 1);
+  const EntryPage page = co_await store_.entries(std::move(context), wanted);
   std::string next;
-  if (page.size() > static_cast<std::size_t>(limit)) {
-    page.pop_back();
-    next = cursors_.write({page.back().transaction, page.back().line}, account);
+  if (page.has_more) {
+    const LedgerEntry& last = page.entries.back();
+    next = cursors_.write({last.transaction, last.line}, wanted.account);
   }
   http::Response response = personal(entries_json(page, next));
-  if (!next.empty()) response.add_header("link", next_link(next, limit, account));
+  if (page.has_more) response.add_header("link", next_link(next, wanted));
   co_return response;
 }
 

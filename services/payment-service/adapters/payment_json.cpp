@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/list_total.hpp"
 #include "servicekit/json/money.hpp"
 
 namespace stoa::payment {
@@ -76,6 +77,7 @@ struct EntryJson {
 struct EntryListJson {
   std::vector<EntryJson> data;
   bool has_more = false;
+  std::optional<json::ListTotalJson> total;
   std::optional<std::string> next_cursor;
 };
 
@@ -183,9 +185,12 @@ std::string accounts_json(const std::vector<Balance>& balances) {
   return json::write(list);
 }
 
-std::string entries_json(const std::vector<LedgerEntry>& entries, const std::string& next_cursor) {
-  EntryListJson list;
-  for (const LedgerEntry& entry : entries) {
+std::string entries_json(const EntryPage& page, const std::string& next_cursor) {
+  EntryListJson list{.data = {},
+                     .has_more = page.has_more,
+                     .total = json::to_json(page.total),
+                     .next_cursor = std::nullopt};
+  for (const LedgerEntry& entry : page.entries) {
     EntryJson json{.transaction_id = entry.transaction.str(),
                    .line = entry.line,
                    .account = entry.account,
@@ -196,7 +201,6 @@ std::string entries_json(const std::vector<LedgerEntry>& entries, const std::str
     if (entry.payment) json.payment_id = entry.payment->str();
     list.data.push_back(std::move(json));
   }
-  list.has_more = !next_cursor.empty();
   if (list.has_more) list.next_cursor = next_cursor;
   return json::write(list);
 }

@@ -31,7 +31,7 @@ std::string accepted_refund_json(const RefundRequest& request, Instant now);
 std::string order_state_json(const std::optional<Payment>& payment);
 std::string accounts_json(const std::vector<Balance>& balances);
 /// `next_cursor` is "" on the last page.
-std::string entries_json(const std::vector<LedgerEntry>& entries, const std::string& next_cursor);
+std::string entries_json(const EntryPage& page, const std::string& next_cursor);
 
 /// Errors: malformed_json, invalid_body.
 Result<ProviderEvent> parse_provider_event(std::string_view body);

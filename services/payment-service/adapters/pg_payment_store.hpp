@@ -47,9 +47,7 @@ class PgPaymentStore final : public PaymentStore {
                                                  Viewer viewer) override;
   Task<std::optional<Payment>> payment_of_order(Context context, OrderId order) override;
   Task<std::vector<Balance>> balances(Context context) override;
-  Task<std::vector<LedgerEntry>> entries(Context context, std::string account,
-                                         std::optional<LedgerPosition> before,
-                                         std::size_t count_max) override;
+  Task<EntryPage> entries(Context context, ListEntries query) override;
   Task<bool> store_provider_event(Context context, ProviderEvent event) override;
   Task<std::size_t> act_on_provider_events(Context context, std::size_t count_max) override;
 

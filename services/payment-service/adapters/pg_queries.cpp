@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <format>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,9 +94,8 @@ postgres::Query sum_accounts() {
   };
 }
 
-postgres::Query page_of_entries(const std::string& account,
-                                const std::optional<LedgerPosition>& before,
-                                std::size_t count_max) {
+postgres::Query page_of_entries(const ListEntries& query) {
+  const auto& before = query.before;
   return {
       .name = "ledger.page_of_entries",
       .read_only = true,
@@ -106,9 +107,24 @@ postgres::Query page_of_entries(const std::string& account,
         ORDER BY transaction_id DESC, line DESC LIMIT $4
       )sql",
       .params = {before ? param(before->transaction) : postgres::Param{std::string{newest}},
-                 before ? std::int64_t{before->line} : line_max, account,
-                 static_cast<std::int64_t>(count_max)},
+                 before ? std::int64_t{before->line} : line_max, query.account,
+                 static_cast<std::int64_t>(query.limit + 1)},
   };
+}
+
+/// How many of the newest entries are of the account, and how many were looked at.
+postgres::Query count_entries(const std::string& account) {
+  static const std::string sql = std::format(
+      "SELECT count(*) FILTER (WHERE $1 = '' OR account = $1), count(*) FROM"
+      " (SELECT account FROM ledger_entries ORDER BY transaction_id DESC, line DESC LIMIT {})"
+      " AS newest",
+      list_count_limit);
+  return {.name = "ledger.count_entries", .read_only = true, .sql = sql, .params = {account}};
+}
+
+ListTotal read_total(const postgres::Row& row) {
+  return {.count = std::min(row.number(0), list_counted_max),
+          .exact = ListTotal::of(row.number(1)).exact};
 }
 
 postgres::Query insert_provider_event(const ProviderEvent& event) {
@@ -178,6 +194,15 @@ LedgerEntry read_entry(const postgres::Row& row) {
   return entry;
 }
 
+EntryPage read_entries(const postgres::Rows& rows, std::size_t limit) {
+  EntryPage page{.has_more = rows.size() > limit};
+  for (const auto row : rows) {
+    if (page.entries.size() == limit) break;
+    page.entries.push_back(read_entry(row));
+  }
+  return page;
+}
+
 }  // namespace
 
 Task<Result<PaymentView>> PgPaymentStore::find(Context context, PaymentId id, Viewer viewer) {
@@ -232,13 +257,15 @@ Task<std::vector<Balance>> PgPaymentStore::balances(Context context) {
   co_return balances;
 }
 
-Task<std::vector<LedgerEntry>> PgPaymentStore::entries(Context context, std::string account,
-                                                       std::optional<LedgerPosition> before,
-                                                       std::size_t count_max) {
-  const auto rows =
-      co_await database_.run(std::move(context), page_of_entries(account, before, count_max));
-  std::vector<LedgerEntry> page;
-  for (const auto row : rows) page.push_back(read_entry(row));
+Task<EntryPage> PgPaymentStore::entries(Context context, ListEntries query) {
+  if (!query.with_total) {
+    const auto rows = co_await database_.run(std::move(context), page_of_entries(query));
+    co_return read_entries(rows, query.limit);
+  }
+  std::vector<postgres::Query> queries{page_of_entries(query), count_entries(query.account)};
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
+  EntryPage page = read_entries(results[0], query.limit);
+  page.total = read_total(results[1].front());
   co_return page;
 }
 

@@ -10,6 +10,7 @@
 #include "servicekit/async/context.hpp"
 #include "servicekit/async/task.hpp"
 #include "servicekit/core/error.hpp"
+#include "servicekit/core/list_total.hpp"
 #include "servicekit/core/time.hpp"
 
 #include "services/payment-service/domain/payment.hpp"
@@ -138,6 +139,22 @@ struct LedgerPosition {
   int line = 0;
 };
 
+/// Which entries of the ledger, and from where on. Newest transaction first.
+struct ListEntries {
+  std::string account{};  ///< "": of every one
+  std::optional<LedgerPosition> before{};
+  std::size_t limit = 20;
+  bool with_total = false;
+};
+
+struct EntryPage {
+  std::vector<LedgerEntry> entries{};
+  bool has_more = false;
+  /// When it was asked for. Counted among the newest list_counted_max entries of the whole ledger:
+  /// an account has no index, and a rare one must not cost a walk through everything.
+  std::optional<ListTotal> total{};
+};
+
 /// A webhook of the provider.
 struct ProviderEvent {
   std::string id;
@@ -200,9 +217,7 @@ class PaymentStore {
   virtual Task<std::optional<Payment>> payment_of_order(Context context, OrderId order) = 0;
 
   virtual Task<std::vector<Balance>> balances(Context context) = 0;
-  virtual Task<std::vector<LedgerEntry>> entries(Context context, std::string account,
-                                                 std::optional<LedgerPosition> before,
-                                                 std::size_t count_max) = 0;
+  virtual Task<EntryPage> entries(Context context, ListEntries query) = 0;
 
   /// False when the event was stored before.
   virtual Task<bool> store_provider_event(Context context, ProviderEvent event) = 0;

@@ -235,28 +235,32 @@ class FakePaymentStore final : public PaymentStore {
     co_return balances;
   }
 
-  Task<std::vector<LedgerEntry>> entries(Context, std::string account,
-                                         std::optional<LedgerPosition> before,
-                                         std::size_t count_max) override {
-    std::vector<LedgerEntry> page;
+  Task<EntryPage> entries(Context, ListEntries query) override {
+    EntryPage page;
+    std::vector<LedgerEntry>& all = page.entries;
     std::map<Uuid, int> lines;
     for (const auto& [transaction, entry] : ledger) {
-      page.push_back({.transaction = transaction,
-                      .line = ++lines[transaction],
-                      .account = std::string{name(entry.account)},
-                      .amount_minor = entry.amount.minor_units(),
-                      .currency = std::string{entry.amount.currency().code()},
-                      .kind = "",
-                      .payment = std::nullopt,
-                      .created_at = {}});
+      all.push_back({.transaction = transaction,
+                     .line = ++lines[transaction],
+                     .account = std::string{name(entry.account)},
+                     .amount_minor = entry.amount.minor_units(),
+                     .currency = std::string{entry.amount.currency().code()},
+                     .kind = "",
+                     .payment = std::nullopt,
+                     .created_at = {}});
     }
     const auto position = [](const LedgerEntry& e) { return std::pair{e.transaction, e.line}; };
-    std::ranges::sort(page, std::ranges::greater{}, position);
-    std::erase_if(page, [&](const LedgerEntry& each) {
-      const bool later = before && position(each) >= std::pair{before->transaction, before->line};
-      return later || (!account.empty() && each.account != account);
+    std::ranges::sort(all, std::ranges::greater{}, position);
+    std::erase_if(all, [&](const LedgerEntry& each) {
+      return !query.account.empty() && each.account != query.account;
     });
-    if (page.size() > count_max) page.resize(count_max);
+    if (query.with_total) page.total = ListTotal::of(std::ssize(all));
+    std::erase_if(all, [&](const LedgerEntry& each) {
+      return query.before &&
+             position(each) >= std::pair{query.before->transaction, query.before->line};
+    });
+    page.has_more = all.size() > query.limit;
+    if (page.has_more) all.resize(query.limit);
     co_return page;
   }
 

@@ -296,6 +296,16 @@ TEST_F(HttpApiTest, PagesThroughTheLedgerWithASignedCursor) {
                    "bad_cursor"));
 }
 
+TEST_F(HttpApiTest, TellsATotalOnEveryPageOfTheLedgerThatAskedForIt) {
+  const auto first = get("/api/v1/ledger/entries?limit=2&include_total=estimate", "staff");
+  EXPECT_TRUE(says(first, R"("total":{"value":3,"relation":"exact"},"next_cursor":)"));
+  const std::string link{header_of(first, "link")};
+  const auto second = get(link.substr(1, link.find('>') - 1), "staff");
+  EXPECT_TRUE(says(second, R"("has_more":false,"total":{"value":3,"relation":"exact"}})"));
+  EXPECT_FALSE(says(get("/api/v1/ledger/entries", "staff"), "relation"));
+  EXPECT_TRUE(says(get("/api/v1/ledger/entries?include_total=exact", "staff"), "bad_parameter"));
+}
+
 TEST_F(HttpApiTest, TellsOrderServiceAndNobodyElseTheState) {
   const std::string path = "/internal/v1/orders/" + placed_->order.str() + "/payment";
   EXPECT_EQ(body_of(get(path, "order-service")),

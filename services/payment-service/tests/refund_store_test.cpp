@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <format>
 #include <string>
 #include <utility>
 #include <vector>
@@ -160,13 +161,46 @@ TEST_P(RefundStoreTest, PagesThroughTheLedgerNewestFirst) {
   open(orders);
   for (const PlacedOrder& order : orders) capture(order);
   std::ranges::sort(orders, {}, &PlacedOrder::attempt);  // ids of one millisecond have any order
-  const auto first = run(store().entries(soon(), "provider_cash", std::nullopt, 2));
-  ASSERT_EQ(first.size(), 2U);
-  EXPECT_EQ(first[0].transaction, orders[2].attempt.uuid);
-  const LedgerPosition position{.transaction = first[1].transaction, .line = first[1].line};
-  const auto second = run(store().entries(soon(), "provider_cash", position, 2));
-  ASSERT_EQ(second.size(), 1U);
-  EXPECT_EQ(second[0].transaction, orders[0].attempt.uuid);
+  ListEntries cash{.account = "provider_cash", .limit = 2, .with_total = true};
+  const auto first = run(store().entries(soon(), cash));
+  ASSERT_EQ(first.entries.size(), 2U);
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(first.entries[0].transaction, orders[2].attempt.uuid);
+  cash.before =
+      LedgerPosition{.transaction = first.entries[1].transaction, .line = first.entries[1].line};
+  const auto second = run(store().entries(soon(), cash));
+  ASSERT_EQ(second.entries.size(), 1U);
+  EXPECT_FALSE(second.has_more);
+  EXPECT_EQ(second.entries[0].transaction, orders[0].attempt.uuid);
+  EXPECT_EQ(first.total, ListTotal{3});
+  EXPECT_EQ(second.total, ListTotal{3}) << "the same on every page";
+  EXPECT_EQ(run(store().entries(soon(), {.with_total = true})).total, ListTotal{6});
+  EXPECT_EQ(run(store().entries(soon(), {})).total, std::nullopt) << "nobody asked";
+}
+
+TEST(LongLedgerTest, IsCountedAmongItsNewestEntries) {
+  PgWorld world;
+  const auto total = [&](std::string account) {
+    ListEntries query{.account = std::move(account), .limit = 1, .with_total = true};
+    return *testing_support::run_on(world.loops(), world.store().entries({}, std::move(query)))
+                .total;
+  };
+  const auto add = [&](std::int64_t transactions) {
+    world.sql(std::format(
+        "INSERT INTO ledger_entries (transaction_id, line, account, amount_minor, currency, kind)"
+        " SELECT t, line, CASE line WHEN 1 THEN 'provider_cash' ELSE 'captured_payments' END,"
+        " CASE line WHEN 1 THEN 100 ELSE -100 END, 'EUR', 'capture'"
+        " FROM (SELECT gen_random_uuid() AS t FROM generate_series(1, {})) AS made,"
+        " generate_series(1, 2) AS line",
+        transactions));
+  };
+  add(list_counted_max / 2);
+  EXPECT_EQ(total(""), (ListTotal{list_counted_max, true}));
+  EXPECT_EQ(total("provider_cash"), (ListTotal{list_counted_max / 2, true}));
+  add(1);
+  EXPECT_EQ(total(""), (ListTotal{list_counted_max, false}));
+  EXPECT_FALSE(total("provider_cash").exact) << "older ones were not looked at";
+  EXPECT_EQ(total("unexplained"), (ListTotal{0, false}));
 }
 
 TEST_P(RefundStoreTest, AProviderEventIsStoredOnceAndHurriesWhatItTellsOf) {

@@ -82,12 +82,11 @@ class PgWorld final : public World {
         sql("SELECT coalesce(sum(amount_minor), 0) FROM ledger_entries WHERE account "
             "= 'provider_cash'"));
   }
-
- private:
   std::string sql(const std::string& statements) {
     return testing_support::PrivatePostgres::sql(dsn_, statements);
   }
 
+ private:
   Secret<> dsn_ = testing_support::PrivatePostgres::shared().database(migrations());
   telemetry::Telemetry telemetry_{{.service = "payment-service", .log_level = "off"}};
   Loops loops_{1};

@@ -4,6 +4,8 @@
 #include <format>
 #include <utility>
 
+#include "servicekit/http/list_total.hpp"
+
 #include "services/product-service/adapters/http_conditions.hpp"
 #include "services/product-service/adapters/list_query.hpp"
 #include "services/product-service/adapters/stock_json.hpp"
@@ -66,21 +68,24 @@ Task<http::Response> StockApi::adjust(Context context, http::Request request) {
 Task<http::Response> StockApi::movements(Context context, http::Request request) {
   const auto id = http::id_param<VariantId>(request, "id", "variant_not_found");
   if (!id) co_return http::problem(id.error());
-  const auto parameters = http::QueryString::parse(request, {"limit", "cursor"});
+  const auto parameters =
+      http::QueryString::parse(request, {"limit", "cursor", http::include_total});
   if (!parameters) co_return http::problem(parameters.error());
   const auto limit = parameters->number("limit", 1, page_limit_max);
   if (!limit) co_return http::problem(limit.error());
   const std::string list = "stock-movements\n" + id->str();
-  std::optional<std::int64_t> before;
+  const auto total = http::wants_total(*parameters);
+  if (!total) co_return http::problem(total.error());
+  ListMovements query{
+      .variant = *id, .limit = limit->value_or(page_limit_default), .with_total = *total};
   if (const auto cursor = parameters->text("cursor")) {
     const auto end = cursors_.verify(list, *cursor);
     if (!end) co_return http::problem(end.error());
     std::int64_t number = 0;
     std::from_chars(end->key.data(), end->key.data() + end->key.size(), number);
-    before = number;
+    query.before = number;
   }
-  const auto page = co_await stock_.movements(std::move(context), *id, before,
-                                              limit->value_or(page_limit_default));
+  const auto page = co_await stock_.movements(std::move(context), query);
   if (!page) co_return http::problem(page.error());
 
   std::string next;

@@ -4,6 +4,8 @@
 #include <format>
 #include <utility>
 
+#include "servicekit/http/list_total.hpp"
+
 namespace stoa::product {
 namespace {
 
@@ -69,10 +71,9 @@ Result<void> read_filters(const http::QueryString& parameters, ListQuery& query)
     if (category->size() > label_bytes_max) return bad_parameter("category has at most 255 bytes");
     query.category = std::string{*category};
   }
-  if (const auto total = parameters.text("include_total")) {
-    if (*total != "estimate") return bad_parameter("include_total is 'estimate'");
-    query.with_total = true;
-  }
+  const auto total = http::wants_total(parameters);
+  if (!total) return std::unexpected(total.error());
+  query.with_total = *total;
   return {};
 }
 
@@ -101,9 +102,9 @@ std::vector<std::string> words_of(std::string_view text) {
 
 Result<NamedListQuery> parse_list_query(const http::Request& request, const Cursors& cursors,
                                         Currency default_currency) {
-  const auto parameters =
-      http::QueryString::parse(request, {"q", "category", "currency", "price[gte]", "price[lte]",
-                                         "in_stock", "sort", "limit", "cursor", "include_total"});
+  const auto parameters = http::QueryString::parse(
+      request, {"q", "category", "currency", "price[gte]", "price[lte]", "in_stock", "sort",
+                "limit", "cursor", http::include_total});
   if (!parameters) return std::unexpected(parameters.error());
   const auto sort = parse_sort(*parameters);
   if (!sort) return std::unexpected(sort.error());

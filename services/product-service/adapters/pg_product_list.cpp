@@ -1,6 +1,5 @@
 #include "services/product-service/adapters/pg_product_list.hpp"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <format>
@@ -191,7 +190,7 @@ std::string count_sql(const Shape& shape) {
   if (shape.sort == Sort::best) return hits_sql(shape, 0) + " SELECT count(*) FROM hits";
   return std::format(
       "SELECT count(*) FROM (SELECT FROM products p {} WHERE p.status = 'active'{} LIMIT {}) AS n",
-      price_join(shape), filters(shape, 0), total_counted_max + 1);
+      price_join(shape), filters(shape, 0), list_count_limit);
 }
 
 Shape shape_numbered(std::size_t number) {
@@ -221,10 +220,6 @@ const Statements& statements_of(const Shape& shape) {
   return statements[shape.number()];
 }
 
-std::int64_t countable(Sort sort) {
-  return sort == Sort::best ? search_hits_max : total_counted_max + 1;
-}
-
 }  // namespace
 
 Query count_products(const ListQuery& query) {
@@ -239,7 +234,8 @@ Query count_products(const ListQuery& query) {
 
 ListTotal read_total(const postgres::Rows& rows, Sort sort) {
   const std::int64_t count = rows.front().number(0);
-  return {.count = std::min(count, total_counted_max), .exact = count < countable(sort)};
+  if (sort != Sort::best) return ListTotal::of(count);
+  return {.count = count, .exact = count < search_hits_max};
 }
 
 Query list_products(const ListQuery& query) {

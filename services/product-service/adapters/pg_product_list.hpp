@@ -16,8 +16,8 @@ postgres::Query list_products(const ListQuery& query);
 /// The products of list_products() up to `limit`.
 ProductPage read_page(const postgres::Rows& rows, std::size_t limit);
 
-/// How many products all pages hold together, up to one more than total_counted_max, or to
-/// search_hits_max. The page's place in the list is no matter.
+/// How many products all pages hold together, up to list_count_limit, or to search_hits_max. The
+/// page's place in the list is no matter.
 postgres::Query count_products(const ListQuery& query);
 ListTotal read_total(const postgres::Rows& rows, Sort sort);
 

@@ -1,6 +1,7 @@
 #include "services/product-service/adapters/pg_stock_store.hpp"
 
 #include <algorithm>
+#include <format>
 #include <utility>
 
 #include "servicekit/core/require.hpp"
@@ -125,6 +126,18 @@ Query find_movements(VariantId id, std::int64_t before, std::int64_t count) {
       )sql",
       .params = {postgres::param(id.uuid), before, count},
   };
+}
+
+/// By the index of the list, and no further than is told.
+Query count_movements(VariantId id) {
+  static const std::string sql = std::format(
+      "SELECT count(*) FROM (SELECT FROM stock_movements WHERE variant_id = $1::uuid"
+      " ORDER BY id DESC LIMIT {}) AS newest",
+      list_count_limit);
+  return {.name = "stock.count_movements",
+          .read_only = true,
+          .sql = sql,
+          .params = {postgres::param(id.uuid)}};
 }
 
 StockMovement read_movement(const postgres::Row& row) {
@@ -259,20 +272,21 @@ Task<Result<Adjusted>> PgStockStore::adjust(Context context, AdjustStock command
   co_return outcome;
 }
 
-Task<Result<MovementPage>> PgStockStore::movements(Context context, VariantId id,
-                                                   std::optional<std::int64_t> before,
-                                                   std::int64_t limit) {
-  const std::int64_t from = before.value_or(std::numeric_limits<std::int64_t>::max());
-  std::vector<Query> queries{find_level(id), find_movements(id, from, limit + 1)};
+Task<Result<MovementPage>> PgStockStore::movements(Context context, ListMovements query) {
+  const std::int64_t from = query.before.value_or(std::numeric_limits<std::int64_t>::max());
+  std::vector<Query> queries{find_level(query.variant),
+                             find_movements(query.variant, from, query.limit + 1)};
+  if (query.with_total) queries.push_back(count_movements(query.variant));
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   if (results[0].empty()) co_return no_such_variant();
 
   MovementPage page;
   for (const postgres::Row row : results[1]) page.movements.push_back(read_movement(row));
-  if (page.movements.size() > static_cast<std::size_t>(limit)) {
-    page.movements.resize(static_cast<std::size_t>(limit));
+  if (page.movements.size() > static_cast<std::size_t>(query.limit)) {
+    page.movements.resize(static_cast<std::size_t>(query.limit));
     page.next = page.movements.back().number;
   }
+  if (query.with_total) page.total = ListTotal::of(results[2].front().number(0));
   co_return page;
 }
 

@@ -31,9 +31,7 @@ class PgStockStore final : public StockStore {
   Task<std::vector<OverdueReservation>> claim_overdue(Context context) override;
   Task<std::optional<StockLevel>> level(Context context, VariantId id) override;
   Task<Result<Adjusted>> adjust(Context context, AdjustStock command) override;
-  Task<Result<MovementPage>> movements(Context context, VariantId id,
-                                       std::optional<std::int64_t> before,
-                                       std::int64_t limit) override;
+  Task<Result<MovementPage>> movements(Context context, ListMovements query) override;
 
  private:
   Task<Result<Reserved>> repeat(Context context, ReserveStock command);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/list_total.hpp"
 #include "servicekit/json/money.hpp"
 
 namespace stoa::product {
@@ -74,16 +75,11 @@ struct ProductJson {
   std::string updated_at;
 };
 
-struct TotalJson {
-  std::int64_t value = 0;
-  std::string relation;
-};
-
 // next_cursor stays last: who adds the Link header finds it there.
 struct PageJson {
   std::vector<ProductJson> data;
   bool has_more = false;
-  std::optional<TotalJson> total;
+  std::optional<json::ListTotalJson> total;
   std::optional<std::string> next_cursor;
 };
 
@@ -230,12 +226,8 @@ std::string to_json(const Product& product) {
 std::string to_json(const ProductPage& page, const std::string& next_cursor) {
   PageJson wire{.data = {},
                 .has_more = page.next.has_value(),
-                .total = std::nullopt,
+                .total = json::to_json(page.total),
                 .next_cursor = std::nullopt};
-  if (page.total) {
-    wire.total =
-        TotalJson{.value = page.total->count, .relation = page.total->exact ? "exact" : "at_least"};
-  }
   for (const Product& product : page.products) wire.data.push_back(to_wire(product));
   if (!next_cursor.empty()) wire.next_cursor = next_cursor;
   return json::write(wire);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "servicekit/json/json.hpp"
+#include "servicekit/json/list_total.hpp"
 
 namespace stoa::product {
 namespace {
@@ -29,6 +30,7 @@ struct MovementJson {
 struct MovementPageJson {
   std::vector<MovementJson> data;
   bool has_more = false;
+  std::optional<json::ListTotalJson> total;
   std::optional<std::string> next_cursor;
 };
 
@@ -56,8 +58,10 @@ std::string to_json(const StockLevel& level) {
 }
 
 std::string to_json(const MovementPage& page, const std::string& next_cursor) {
-  MovementPageJson wire{
-      .data = {}, .has_more = page.next.has_value(), .next_cursor = filled(next_cursor)};
+  MovementPageJson wire{.data = {},
+                        .has_more = page.next.has_value(),
+                        .total = json::to_json(page.total),
+                        .next_cursor = filled(next_cursor)};
   for (const StockMovement& movement : page.movements) {
     wire.data.push_back({.delta = movement.delta,
                          .kind = movement.kind,

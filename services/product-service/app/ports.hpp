@@ -8,6 +8,7 @@
 
 #include "servicekit/async/context.hpp"
 #include "servicekit/async/task.hpp"
+#include "servicekit/core/list_total.hpp"
 
 #include "services/product-service/domain/import_plan.hpp"
 #include "services/product-service/domain/product.hpp"
@@ -49,17 +50,6 @@ struct ListQuery {
   std::optional<PageEnd> after{};
   std::int64_t limit = 20;
   bool with_total = false;
-};
-
-/// How far the products of a list are counted: beyond it a number helps nobody and costs.
-inline constexpr std::int64_t total_counted_max = 10'000;
-
-/// Of all pages.
-struct ListTotal {
-  std::int64_t count = 0;
-  bool exact = true;  ///< false: there are more than were counted
-
-  friend bool operator==(const ListTotal&, const ListTotal&) = default;
 };
 
 /// Products without their descriptions.
@@ -155,6 +145,14 @@ struct Adjusted {
   StaleProducts stale{};
 };
 
+/// The journal of a variant, and from where on.
+struct ListMovements {
+  VariantId variant{};
+  std::optional<std::int64_t> before{};  ///< a movement's number
+  std::int64_t limit = 20;
+  bool with_total = false;
+};
+
 struct StockMovement {
   std::int64_t number = 0;  ///< increasing
   std::int64_t delta = 0;
@@ -169,6 +167,7 @@ struct StockMovement {
 struct MovementPage {
   std::vector<StockMovement> movements{};  ///< newest first
   std::optional<std::int64_t> next{};
+  std::optional<ListTotal> total{};  ///< when it was asked for
 };
 
 class StockStore {
@@ -194,10 +193,8 @@ class StockStore {
   /// Errors: variant_not_found, stock_below_reserved, invalid_adjustment.
   virtual Task<Result<Adjusted>> adjust(Context context, AdjustStock command) = 0;
 
-  /// Those before number `before`. Errors: variant_not_found.
-  virtual Task<Result<MovementPage>> movements(Context context, VariantId id,
-                                               std::optional<std::int64_t> before,
-                                               std::int64_t limit) = 0;
+  /// Errors: variant_not_found.
+  virtual Task<Result<MovementPage>> movements(Context context, ListMovements query) = 0;
 };
 
 /// What order-service says of a reservation.

@@ -46,10 +46,8 @@ Task<Result<StockLevel>> Stock::level(Context context, VariantId id) {
   co_return *level;
 }
 
-Task<Result<MovementPage>> Stock::movements(Context context, VariantId id,
-                                            std::optional<std::int64_t> before,
-                                            std::int64_t limit) {
-  co_return co_await store_.movements(std::move(context), id, before, limit);
+Task<Result<MovementPage>> Stock::movements(Context context, ListMovements query) {
+  co_return co_await store_.movements(std::move(context), query);
 }
 
 }  // namespace stoa::product

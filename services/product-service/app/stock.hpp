@@ -34,8 +34,7 @@ class Stock {
 
   /// Errors: variant_not_found.
   Task<Result<StockLevel>> level(Context context, VariantId id);
-  Task<Result<MovementPage>> movements(Context context, VariantId id,
-                                       std::optional<std::int64_t> before, std::int64_t limit);
+  Task<Result<MovementPage>> movements(Context context, ListMovements query);
 
  private:
   CatalogueStore& keys_;

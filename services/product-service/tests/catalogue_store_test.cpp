@@ -285,8 +285,8 @@ TEST_F(LongListTest, IsCountedToALimit) {
                     from, to));
     return *list({.currency = euro, .limit = 1, .with_total = true}).total;
   };
-  EXPECT_EQ(add(1, total_counted_max), (ListTotal{.count = total_counted_max, .exact = true}));
-  EXPECT_EQ(add(0, 0), (ListTotal{.count = total_counted_max, .exact = false}));
+  EXPECT_EQ(add(1, list_counted_max), (ListTotal{.count = list_counted_max, .exact = true}));
+  EXPECT_EQ(add(0, 0), (ListTotal{.count = list_counted_max, .exact = false}));
 }
 
 }  // namespace

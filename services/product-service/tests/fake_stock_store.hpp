@@ -112,15 +112,15 @@ class FakeStockStore final : public StockStore {
     co_return outcome;
   }
 
-  Task<Result<MovementPage>> movements(Context, VariantId id, std::optional<std::int64_t> before,
-                                       std::int64_t limit) override {
-    if (!shop_.stock.contains(id)) co_return no_such_variant();
+  Task<Result<MovementPage>> movements(Context, ListMovements query) override {
+    if (!shop_.stock.contains(query.variant)) co_return no_such_variant();
     MovementPage page;
-    const auto& journal = shop_.journal[id];
-    const std::int64_t end = before.value_or(std::numeric_limits<std::int64_t>::max());
+    const auto& journal = shop_.journal[query.variant];
+    if (query.with_total) page.total = ListTotal::of(std::ssize(journal));
+    const std::int64_t end = query.before.value_or(std::numeric_limits<std::int64_t>::max());
     for (auto movement = journal.rbegin(); movement != journal.rend(); ++movement) {
       if (movement->number >= end) continue;
-      if (std::ssize(page.movements) == limit) {
+      if (std::ssize(page.movements) == query.limit) {
         page.next = page.movements.back().number;
         break;
       }

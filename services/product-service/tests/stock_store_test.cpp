@@ -1,4 +1,5 @@
 #include <concepts>
+#include <format>
 
 #include "services/product-service/adapters/http_stock.hpp"
 #include "services/product-service/tests/worlds.hpp"
@@ -277,15 +278,19 @@ TEST_P(StockStoreTest, AdjustsButNeverBelowWhatIsReserved) {
   EXPECT_EQ(on_hand(variant), 13);
   EXPECT_TRUE(world_->books_agree());
 
-  const auto page = run(stock().movements({}, variant, std::nullopt, 2));
+  const auto page =
+      run(stock().movements({}, {.variant = variant, .limit = 2, .with_total = true}));
   ASSERT_TRUE(page);
   ASSERT_EQ(page->movements.size(), 2U);
   EXPECT_EQ(page->movements[0].delta, 10);
   EXPECT_EQ(page->movements[0].reason, "counted");
-  const auto rest = run(stock().movements({}, variant, page->next, 2));
+  EXPECT_EQ(page->total, ListTotal{3});
+  const auto rest =
+      run(stock().movements({}, {.variant = variant, .before = page->next, .limit = 2}));
   ASSERT_EQ(rest->movements.size(), 1U);
   EXPECT_EQ(rest->movements[0].kind, "initial");
   EXPECT_FALSE(rest->next);
+  EXPECT_EQ(rest->total, std::nullopt) << "nobody asked";
 }
 
 TEST_P(StockStoreTest, LetsABuyerHoldTenReservations) {
@@ -318,7 +323,29 @@ TEST_P(StockStoreTest, AdjustsOnceForOneKey) {
   EXPECT_EQ(on_hand(variant), 7);
   command.variant = new_id<VariantId>();
   EXPECT_EQ(run(stock().adjust({}, command)).error().code, "variant_not_found");
-  EXPECT_EQ(run(stock().movements({}, command.variant, {}, 2)).error().code, "variant_not_found");
+  EXPECT_EQ(run(stock().movements({}, {.variant = command.variant})).error().code,
+            "variant_not_found");
+}
+
+class LongJournalTest : public StockStoreSuite {
+ protected:
+  LongJournalTest() : StockStoreSuite{Kind::postgres} {}
+};
+
+TEST_F(LongJournalTest, IsCountedToALimitAndAlone) {
+  const VariantId variant = store(new_product("Teapot", {5})).variants[0].id;
+  const VariantId other = store(new_product("Cup", {5})).variants[0].id;
+  const auto total_after = [&](std::int64_t more) {
+    static_cast<PgWorld&>(*world_).sql(
+        std::format("INSERT INTO stock_movements (variant_id, delta, kind)"
+                    " SELECT '{}', 1, 'adjustment' FROM generate_series(1, {})",
+                    variant.uuid.str(), more));
+    return *run(stock().movements({}, {.variant = variant, .limit = 1, .with_total = true}))->total;
+  };
+  EXPECT_EQ(total_after(list_counted_max - 1), (ListTotal{list_counted_max, true}));
+  EXPECT_EQ(total_after(1), (ListTotal{list_counted_max, false}));
+  EXPECT_EQ(run(stock().movements({}, {.variant = other, .with_total = true}))->total,
+            ListTotal{1});
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class StockTest : public testing::Test {
 
 TEST_F(StockTest, AdjustsWithAReasonForTheJournal) {
   EXPECT_EQ(adjust(-2)->body, "3");
-  const auto page = run(use_cases_.movements({}, variant_, std::nullopt, 1));
+  const auto page = run(use_cases_.movements({}, {.variant = variant_, .limit = 1}));
   EXPECT_EQ(page->movements.at(0).reason, "counted");
   EXPECT_EQ(page->movements.at(0).actor, "usr_x");
   EXPECT_TRUE(page->next);
