@@ -33,18 +33,19 @@ std::string caller_of(const http::Identity& identity) {
 
 Result<std::optional<IdempotencyKey>> idempotency_key(const http::Request& request, bool required) {
   const std::string_view key = request.header("idempotency-key");
-  bool sent = false;
+  int sent = 0;
   request.each_header([&](std::string_view name, std::string_view) {
-    sent = sent || equal_ignoring_case(name, "idempotency-key");
+    if (equal_ignoring_case(name, "idempotency-key")) ++sent;
   });
-  if (!sent) {
+  if (sent == 0) {
     if (!required) return std::nullopt;
     return refuse(ErrorKind::malformed, "idempotency_key_required",
                   "this request needs an Idempotency-Key header");
   }
-  if (key.empty() || key.size() > key_length_max || !printable(key)) {
+  // Of two, whoever is on the way may take the other one, and an effect would come twice.
+  if (sent > 1 || key.empty() || key.size() > key_length_max || !printable(key)) {
     return refuse(ErrorKind::malformed, "bad_idempotency_key",
-                  "an Idempotency-Key is 1 to 255 printable ASCII characters");
+                  "an Idempotency-Key is one, of 1 to 255 printable ASCII characters");
   }
   std::string canonical;
   if (!request.body().empty()) {

@@ -25,6 +25,12 @@ bool blank(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c == ' ' || c == '\t'; });
 }
 
+// C0 and DEL: a line of an address is one line, on a label and in a mail.
+bool has_control_character(std::string_view text) {
+  return std::ranges::any_of(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '\x7f'; });
+}
+
 void check_text(std::string_view pointer, std::string_view text, std::size_t bytes_max,
                 std::vector<FieldError>& errors) {
   if (blank(text)) {
@@ -32,6 +38,8 @@ void check_text(std::string_view pointer, std::string_view text, std::size_t byt
   } else if (text.size() > bytes_max) {
     errors.push_back(
         {std::string{pointer}, "too_long", std::format("at most {} bytes", bytes_max)});
+  } else if (has_control_character(text)) {
+    errors.push_back({std::string{pointer}, "invalid_character", "must be one line of text"});
   }
 }
 

@@ -41,6 +41,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"NoName", [](Address& a) { a.name = ""; }, "/name", "required"},
         Mistake{"BlankLine", [](Address& a) { a.line1 = " \t"; }, "/line1", "required"},
         Mistake{"EmptySecondLine", [](Address& a) { a.line2 = ""; }, "/line2", "required"},
+        Mistake{"TwoLines", [](Address& a) { a.name = "Ada\r\nBcc: x"; }, "/name",
+                "invalid_character"},
         Mistake{"LongCity", [](Address& a) { a.city.assign(201, 'x'); }, "/city", "too_long"},
         Mistake{"BlankRegion", [](Address& a) { a.region = " "; }, "/region", "required"},
         Mistake{"LongCode", [](Address& a) { a.postal_code.assign(21, '1'); }, "/postal_code",

@@ -149,6 +149,7 @@ TEST_F(HttpApiTest, DemandsAUsableKey) {
   EXPECT_EQ(status_of(place(std::string(255, 'k'))), 201);
   EXPECT_TRUE(has(place(std::string(256, 'k')), "bad_idempotency_key"));
   EXPECT_TRUE(has(place(""), "bad_idempotency_key"));
+  EXPECT_TRUE(has(place("k-1\r\nIdempotency-Key: k-2"), "bad_idempotency_key"));
 }
 
 TEST_F(HttpApiTest, TellsWhatIsOutOfStock) {
