@@ -44,6 +44,11 @@ endfunction()
 function(stoa_migrations target)
   cmake_parse_arguments(arg "" "NAMESPACE" "FILES" ${ARGN})
   set(output "${CMAKE_CURRENT_BINARY_DIR}/${target}_migrations.cpp")
+  file(GLOB there CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" migrations/[0-9]*.sql)
+  list(REMOVE_ITEM there ${arg_FILES})
+  if(there)
+    message(FATAL_ERROR "${target}: not among the migrations that are compiled in: ${there}")
+  endif()
   list(TRANSFORM arg_FILES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" OUTPUT_VARIABLE inputs)
   add_custom_command(OUTPUT "${output}"
     COMMAND python3 "${CMAKE_SOURCE_DIR}/cmake/embed_migrations.py" "${arg_NAMESPACE}" "${output}" ${inputs}
