@@ -1,5 +1,6 @@
 #include <chrono>
 #include <memory>
+#include <print>
 #include <utility>
 
 #include "servicekit/auth/auth.hpp"
@@ -169,7 +170,7 @@ int redrive(std::span<const std::string_view>) {
   runtime::Environment environment;
   const messaging::BrokerConfig broker = read_broker(environment);
   environment.check_read();
-  messaging::redrive(broker, queue, redriven_max);
+  std::println("{} messages back in {}", messaging::redrive(broker, queue, redriven_max), queue);
   return 0;
 }
 
