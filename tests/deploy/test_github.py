@@ -69,7 +69,7 @@ def test_actionlint_accepts_the_workflows(actionlint, checked):
 
 
 @pytest.mark.parametrize(("old", "new", "fault"), [
-    ("needs: [commits,", "needs: [comits,", "comits"),
+    ("needs: [changed, commits,", "needs: [changed, comits,", "comits"),
     ("toJSON(needs)", "toJSON(need)", 'undefined variable "need"'),
     ("github.event.pull_request.base.sha", "github.evnt.pull_request.base.sha", '"evnt" is not defined'),
     ("printf '%s' \"$TITLE\"", "printf '%s' '${{ github.event.pull_request.title }}'", "potentially untrusted"),
