@@ -90,3 +90,9 @@ def whole_tree(tmp_path_factory) -> Scratch:
 @pytest.fixture
 def scratch(whole_tree, tmp_path) -> Scratch:
     return whole_tree.copy(tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path) -> Scratch:
+    """For what looks at commits and at the environments alone: ten times quicker than the whole tree."""
+    return Scratch(tmp_path / "small", [name for name in tree_files() if name.startswith("deploy/environments/") or name == "README.md"])

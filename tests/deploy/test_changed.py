@@ -63,6 +63,8 @@ CASES = [
     ("a journey", ["tests/journey/test_orders.py"], ({"check", "journey"}, [])),
     ("the shop of the tests", ["tests/shop.py"], ({"check", "journey"}, [])),
     ("a check of delivery", ["tests/deploy/test_changed.py"], TEXT),
+    ("the test of a deployment", ["deploy/ci/smoke"], ({"check", "journey"}, [])),
+    ("an environment", ["deploy/environments/production.json"], TEXT),
     ("a guide", ["docs/phases/01-foundation.md"], ({"check", "journey"}, [])),
     ("the licence", ["LICENSE"], TEXT),
     ("a path nobody claims", ["novel/folder/file.xyz"], EVERYTHING),

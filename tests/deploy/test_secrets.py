@@ -29,22 +29,22 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_a_planted_secret_is_found_even_when_it_was_removed(scratch, plant, checked):
+def test_a_planted_secret_is_found_even_when_it_was_removed(small, plant, checked):
     text = PLANTED[plant]
-    scratch.change("deploy/terraform/leak.txt", text + "\n")
-    scratch.commit("feat: a leak")
-    scratch.git("rm", "-q", "deploy/terraform/leak.txt")
-    scratch.commit("fix: no leak")
-    done = run(CHECKOUT / "deploy/ci/secret-scan", scratch.folder)
+    small.change("deploy/terraform/leak.txt", text + "\n")
+    small.commit("feat: a leak")
+    small.git("rm", "-q", "deploy/terraform/leak.txt")
+    small.commit("fix: no leak")
+    done = run(CHECKOUT / "deploy/ci/secret-scan", small.folder)
     assert done.returncode == 1 and "File:        deploy/terraform/leak.txt" in done.stdout, done.stdout
     secret = text.splitlines()[1] if "\n" in text else text.split()[-1].strip('"')
     assert secret not in done.stdout
     checked("planted secrets found", [plant])
 
 
-def test_a_shallow_clone_is_refused(scratch, tmp_path):
-    scratch.commit("fix: more", "README.md")
-    scratch.push()
-    must("git", "clone", "-q", "--depth=1", f"file://{scratch.remote}", tmp_path / "shallow")
+def test_a_shallow_clone_is_refused(small, tmp_path):
+    small.commit("fix: more", "README.md")
+    small.push()
+    must("git", "clone", "-q", "--depth=1", f"file://{small.remote}", tmp_path / "shallow")
     done = run(CHECKOUT / "deploy/ci/secret-scan", tmp_path / "shallow")
     assert done.returncode == 1 and "shallow" in done.stdout
