@@ -1,0 +1,93 @@
+"""The charts as Helm renders them, once a run, and what judges them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import yaml
+
+from tests.deploy.checked import CHECKOUT
+
+HELM = CHECKOUT / "deploy/helm"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+GRAPH = yaml.load((HELM / "service-graph.yaml").read_text(), LOADER)["graph"]
+SERVICES = sorted(GRAPH["services"])
+ENVIRONMENTS = ["dev", "staging", "production"]
+PAIRS = [(service, environment) for environment in ENVIRONMENTS for service in SERVICES]
+DIGESTS = {"STOA_DIGEST": f"sha256:{'0' * 64}", "STOA_TOOLS_DIGEST": f"sha256:{'1' * 64}"}
+
+
+@functools.cache
+def tool(name: str) -> str:
+    """A program of deploy/toolbox; built when it is not there yet."""
+    done = subprocess.run([CHECKOUT / "deploy/toolbox/build", name], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@functools.cache
+def schemas() -> pathlib.Path:
+    done = subprocess.run([CHECKOUT / "deploy/toolbox/kube-schemas/fetch"], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(done.stdout.strip())
+
+
+def render(service: str, environment: str, *words: str, tree: pathlib.Path = CHECKOUT,
+           digests: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    names = DIGESTS if digests is None else digests
+    return subprocess.run([tree / "deploy/helm/render", service, environment, *words], text=True, capture_output=True,
+                          check=False, timeout=120, env=os.environ | {"STOA_HELM": tool("helm")} | names)
+
+
+@functools.cache
+def rendered(service: str, environment: str, *words: str) -> str:
+    done = render(service, environment, *words)
+    assert done.returncode == 0, f"{service} {environment}: {done.stderr}"
+    return done.stdout
+
+
+def objects(text: str) -> list[dict]:
+    return [thing for thing in yaml.load_all(text, LOADER) if thing]
+
+
+def one(things: list[dict], kind: str, name: str) -> dict:
+    found = [thing for thing in things if thing["kind"] == kind and thing["metadata"]["name"] == name]
+    assert len(found) == 1, f"{len(found)} of {kind}/{name}"
+    return found[0]
+
+
+def validate(texts: dict[str, str]) -> dict[str, str]:
+    """What kubectl-validate says against Kubernetes 1.35 about each text: '' when it accepts it. One process."""
+    assert all(objects(text) for text in texts.values()), "nothing to validate"
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            (pathlib.Path(folder) / f"{name}.yaml").write_text(text)
+        crds = ",".join(str(crd) for crd in sorted((schemas() / "crds").iterdir()))
+        # 1.30 is the newest that it carries itself; what 1.35 says comes first.
+        done = subprocess.run([tool("kubectl-validate"), folder, "--local-schemas", schemas() / "schemas", "--local-crds", crds,
+                               "--version", "1.30"], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, timeout=300, env=os.environ | {"HOME": folder, "KUBECONFIG": ""})
+    said = dict.fromkeys(texts, "kubectl-validate did not mention it")
+    name = ""
+    for line in done.stdout.replace("\033[1m", "").replace("\033[0m", "").replace("\033[32m", "").replace("\033[31m", "").splitlines():
+        if line.startswith(folder):
+            name = pathlib.Path(line.split("...")[0]).stem
+            said[name] = "" if line.endswith("...OK") else line + "\n"
+        elif name and line.strip():
+            said[name] += line + "\n"
+    return said
+
+
+def copy_of_helm(folder: pathlib.Path) -> pathlib.Path:
+    """A tree with deploy/helm alone, to be spoiled."""
+    shutil.copytree(HELM, folder / "deploy/helm")
+    return folder
+
+
+def judge(text: str) -> subprocess.CompletedProcess:
+    return subprocess.run([HELM / "judge", "-"], input=text, text=True, capture_output=True, check=False)
