@@ -18,7 +18,9 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 GRAPH = yaml.load((HELM / "service-graph.yaml").read_text(), LOADER)["graph"]
 SERVICES = sorted(GRAPH["services"])
 ENVIRONMENTS = ["dev", "staging", "production"]
-PAIRS = [(service, environment) for environment in ENVIRONMENTS for service in SERVICES]
+# `local` is a cluster without a cloud: its stores are pods of the chart `data`.
+EVERYWHERE = [*ENVIRONMENTS, "local"]
+PAIRS = [(service, environment) for environment in EVERYWHERE for service in SERVICES]
 DIGESTS = {"STOA_DIGEST": f"sha256:{'0' * 64}", "STOA_TOOLS_DIGEST": f"sha256:{'1' * 64}"}
 
 

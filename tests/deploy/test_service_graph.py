@@ -9,7 +9,7 @@ import re
 import pytest
 import yaml
 
-from tests.deploy.charts import ENVIRONMENTS, GRAPH, HELM, LOADER, PAIRS, SERVICES, objects, one, rendered
+from tests.deploy.charts import ENVIRONMENTS, EVERYWHERE, GRAPH, HELM, LOADER, PAIRS, SERVICES, objects, one, rendered
 from tests.deploy.checked import CHECKOUT
 
 SOURCES = CHECKOUT / "services"
@@ -93,7 +93,7 @@ def peers(rules: list[dict], side: str) -> set[tuple[str, int]]:
 
 
 def test_policies_open_both_ends_of_each_edge_and_no_other(checked):
-    for environment in ENVIRONMENTS:
+    for environment in EVERYWHERE:
         policies = {service: one(objects(rendered(service, environment)), "NetworkPolicy", service)["spec"] for service in SERVICES}
         leaving = {(service, name, port) for service, policy in policies.items() for name, port in peers(policy["egress"], "to") if name in SERVICES}
         entering = {(name, service, port) for service, policy in policies.items() for name, port in peers(policy["ingress"], "from")
@@ -123,7 +123,7 @@ def wrong_questions(things: list[dict], service: str) -> list[str]:
             found.append(f"{probe} {asked}")
     if container["livenessProbe"]["httpGet"]["path"] != "/livez":
         found.append("liveness tests more than life")
-    for endpoint in one(things, "ServiceMonitor", service)["spec"]["endpoints"]:
+    for endpoint in [end for thing in things if thing["kind"] == "ServiceMonitor" for end in thing["spec"]["endpoints"]]:
         if endpoint["path"] not in pages() or endpoint["port"] != "admin":
             found.append(f"monitor {endpoint}")
     url = one(things, "Pod", f"{service}-test")["spec"]["containers"][0]["command"][-1]
