@@ -110,11 +110,31 @@ def test_zizmor_refuses_a_planted_fault(tmp_path, old, new, rule):
     assert done.returncode != 0 and f"[{rule}]" in done.stdout, done.stdout
 
 
+# What a job may besides reading the source. Only the one that signs gets an identity.
+RIGHTS = {"images": {"packages": "write"}, "sign": {"packages": "write", "id-token": "write"}, "signatures": {"packages": "read"}}
+# Looked up as the commits of the tags beside them; another one has to be looked up, too.
+KNOWN_ACTIONS = {
+    "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683": "v4.2.2",
+    "actions/cache@0057852bfaa89a56745cba8c7296529d2fc39830": "v4.3.0",
+    "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02": "v4.6.2",
+    "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093": "v4.3.0",
+}
+
+
 def faults_of_workflow(text: str) -> list[str]:
     """What a schema does not know: pins, rights, and expressions that a shell would run."""
     workflow = yaml.safe_load(text)
     found = [] if workflow.get("permissions") == {"contents": "read"} else ["permissions of the workflow are not contents: read"]
+    used = set(re.findall(r"uses: (\S+@\S+) # (\S+)$", text, re.MULTILINE))
+    found += [f"{uses} # {tag} is not a known action" for uses, tag in sorted(used) if KNOWN_ACTIONS.get(uses) != tag]
+    if re.search(r"\bcancel-in-progress: true", text) and workflow["name"] != "ci":
+        found.append("a run in flight would be cancelled")
     for name, job in workflow["jobs"].items():
+        rights = job.get("permissions", {"contents": "read"})
+        if rights != {"contents": "read"} and rights != {"contents": "read"} | RIGHTS.get(name, {}):
+            found.append(f"{name}: more rights than it needs: {rights}")
+        if "secrets." in str(job) and "environment" not in job:
+            found.append(f"{name}: a secret outside an environment, which says who may use it")
         for step in job["steps"]:
             uses = step.get("uses")
             if uses and not uses.startswith("./") and not PINNED.fullmatch(uses):
@@ -132,6 +152,23 @@ def test_a_workflow_is_pinned_and_has_few_rights(file, checked):
     assert faults_of_workflow(file.read_text()) == []
 
 
+@pytest.mark.parametrize(("file", "old", "new", "fault"), [
+    ("release", "      id-token: write\n", "      id-token: write\n      contents: write\n", "more rights"),
+    ("release", "    permissions:\n      contents: read\n      packages: write\n    steps", "    permissions: write-all\n    steps", "more rights"),
+    ("release", "permissions:\n  contents: read\n", "permissions:\n  contents: read\n  id-token: write\n", "permissions of the workflow"),
+    ("release", "    environment: release\n", "", "a secret outside an environment"),
+    ("deploy", "cancel-in-progress: false", "cancel-in-progress: true", "in flight would be cancelled"),
+    ("deploy", "11bd71901bbe5b1630ceea73d27597364c9af683", "11bd71901bbe5b1630ceea73d27597364c9af684", "not a known action"),
+    ("nightly", "ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2", "ea165f8d65b6e75b540449e92b4886f43607fa02 # v5", "not a known action"),
+    ("nightly", "STEPS: ${{ matrix.steps }}\n        shell: bash\n        run: read -ra", "A: b\n        shell: bash\n        run: echo ${{ matrix.steps }}; read -ra", "expression inside run"),
+])
+def test_other_planted_workflows_are_refused(file, old, new, fault):
+    text = (GITHUB / f"workflows/{file}.yml").read_text()
+    assert old in text and faults_of_workflow(text) == []
+    found = faults_of_workflow(text.replace(old, new))
+    assert any(fault in one for one in found), found
+
+
 @pytest.mark.parametrize(("old", "new", "fault"), [
     ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", "actions/checkout@v4", "not pinned"),
     ("contents: read", "contents: write", "permissions"),
@@ -144,10 +181,30 @@ def test_a_planted_workflow_is_refused(old, new, fault):
     assert any(fault in found for found in faults_of_workflow(text.replace(old, new)))
 
 
+def test_all_workflows_are_there(checked):
+    assert [file.stem for file in checked("workflows", sorted(GITHUB.glob("workflows/*.y*ml")))] == ["ci", "deploy", "nightly", "release"]
+
+
+def test_the_jobs_of_ci_are_those_that_changed_knows():
+    """Each job that a change may not need is skipped by name; a misspelt name would skip it for ever."""
+    jobs = yaml.safe_load((GITHUB / "workflows/ci.yml").read_text())["jobs"]
+    told = {name: re.findall(r"outputs\.jobs\), '(\w+)'", job.get("if", "")) for name, job in jobs.items()}
+    from tests.deploy.test_changed import changed
+    assert {name for name, found in told.items() if found} == set(changed.CODE)
+    assert all(found in ([], [name]) for name, found in told.items())
+    assert jobs.keys() == set(changed.JOBS) | {"changed", "gate"}
+
+
+def test_nightly_runs_steps_that_exist(checked):
+    known = set(re.findall(r"^step_(\w+)\(\)", (CHECKOUT / "tools/test").read_text(), re.MULTILINE))
+    matrix = yaml.safe_load((GITHUB / "workflows/nightly.yml").read_text())["jobs"]["proof"]["strategy"]["matrix"]["steps"]
+    assert set(" ".join(checked("steps of the night", matrix)).split()) <= known and len(known) >= 12
+
+
 def test_a_workflow_calls_what_exists(checked):
     """Commands of the checkout that a workflow names are there, and can be run."""
     for file in sorted(GITHUB.glob("workflows/*.y*ml")):
-        for word in checked("commands of workflows", re.findall(r"(?<![\w/])(?:tools|deploy)/[\w/-]+", "\n".join(
+        for word in checked("commands of workflows", re.findall(r"(?<![\w/])(?:tools|deploy)/(?!environments/)[\w/-]+", "\n".join(
                 step.get("run", "") for job in yaml.safe_load(file.read_text())["jobs"].values() for step in job["steps"]))):
             assert (CHECKOUT / word).is_file() and (CHECKOUT / word).stat().st_mode & 0o111, word
 

@@ -57,7 +57,7 @@ def test_a_release_is_recorded_in_dev(stages, tmp_path):
     released = tmp_path / "images.json"
     released.write_text(json.dumps({"images": images(order_service="1.6.0", mail_sink="1.0.0")}))
     done = deploy(stages, "promote", "record", released)
-    assert done.returncode == 0 and done.stdout.startswith("feat(deploy): 2 images to dev\n\n"), done.stdout
+    assert done.returncode == 0 and done.stdout.startswith("chore(deploy): 2 images to dev\n\n"), done.stdout
     assert runs(stages, "dev") == images(order_service="1.6.0", user_service="2.0.1", mail_sink="1.0.0")
     assert deploy(stages, "promote", "record", released).returncode == 3
 
@@ -73,7 +73,7 @@ def test_promotion_moves_digests(stages, source, target, after, checked):
     assert runs(stages, target) == after
     assert stages.git("status", "--short").split() == ["M", f"deploy/environments/{target}.json"]
     title, _, body = done.stdout.partition("\n\n")
-    assert title == f"feat(deploy): 2 images to {target}"
+    assert title == f"chore(deploy): 2 images to {target}"
     for name in checked("promoted images", [name for name in after if after[name] != before.get(name)]):
         assert f"| {name} |" in body and after[name]["digest"][7:19] in body
     assert deploy(stages, "promote", source, target).returncode == 3
@@ -81,7 +81,7 @@ def test_promotion_moves_digests(stages, source, target, after, checked):
 
 def test_one_image_alone(stages):
     done = deploy(stages, "promote", "dev", "staging", "--image", "order-service")
-    assert done.stdout.startswith("feat(deploy): order-service 1.5.0 to staging\n\n")
+    assert done.stdout.startswith("chore(deploy): order-service 1.5.0 to staging\n\n")
     assert runs(stages, "staging") == images(order_service="1.5.0", user_service="2.0.0", api_gateway="1.0.0")
 
 
@@ -92,6 +92,8 @@ def test_the_title_and_the_rollback_are_messages_that_main_takes(stages):
     for text in (message, back):
         done = run("tools/commits", "message", stdin=text)
         assert done.returncode == 0, done.stdout
+        # Another type would release the platform, whose images would be promoted, and so on for ever.
+        assert text.startswith("chore(deploy): ")
 
 
 @pytest.mark.parametrize(("words", "says"), [
@@ -130,7 +132,7 @@ def test_rollback_once_and_not_twice(stages):
     stages.git("commit", "-q", "-am", deploy(stages, "promote", "dev", "staging").stdout)
     stages.commit("docs: of something else", "README.md")
     done = deploy(stages, "rollback", "staging")
-    assert done.returncode == 0 and done.stdout.startswith("revert(deploy): staging back to "), done.stdout
+    assert done.returncode == 0 and done.stdout.startswith("chore(deploy): staging back to "), done.stdout
     assert runs(stages, "staging") == before and "Rolled-Back-From: " in done.stdout
     stages.git("commit", "-q", "-am", done.stdout)
     done = deploy(stages, "rollback", "staging")
@@ -138,6 +140,15 @@ def test_rollback_once_and_not_twice(stages):
     # The next change of the environment may be rolled back again.
     stages.git("commit", "-q", "-am", deploy(stages, "promote", "dev", "staging").stdout)
     assert deploy(stages, "rollback", "staging").returncode == 0
+
+
+def test_what_was_changed_since_is_not_rolled_back(stages):
+    stages.git("commit", "-q", "-am", deploy(stages, "promote", "dev", "staging", "--image", "order-service").stdout)
+    failed = stages.git("rev-parse", "HEAD").strip()
+    stages.git("commit", "-q", "-am", deploy(stages, "promote", "dev", "staging").stdout)
+    done = deploy(stages, "rollback", "staging", "--failed", failed)
+    assert done.returncode == 3 and "staging was changed after" in done.stdout and stages.git("status", "--short") == ""
+    assert deploy(stages, "rollback", "staging", "--failed", "HEAD").returncode == 0
 
 
 def test_rollback_to_a_commit(stages):
