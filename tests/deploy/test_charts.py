@@ -87,6 +87,12 @@ def test_the_schemas_are_those_of_1_35():
     assert "hostnameOverride" in text and validate({"new": text}) == {"new": ""}
 
 
+def test_a_file_without_an_object_is_no_proof(tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    done = subprocess.run([HELM / "validate", tmp_path], text=True, capture_output=True, check=False)
+    assert done.returncode == 2 and "no object in" in done.stderr
+
+
 BAD_VALUES = {
     "unknown value": ("replica=3", "additional propert|replica"),
     "no replicas": ("replicas=0", "replicas"),
