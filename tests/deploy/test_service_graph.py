@@ -211,24 +211,35 @@ def metrics() -> dict:
     return yaml.load((CHECKOUT / "contracts/telemetry/metrics.yaml").read_text(), LOADER)
 
 
-def comes_from(name: str) -> str | None:
-    """The contract's metric behind one of the adapter: a gauge as it is, a counter's rate by its name."""
-    counter = name.removesuffix("_per_second") + "_total"
-    if metrics().get(name, {}).get("type") == "gauge":
-        return name
-    return counter if name.endswith("_per_second") and metrics().get(counter, {}).get("type") == "counter" else None
+def asked() -> set[str]:
+    """The custom metrics of all autoscalers."""
+    scalers = [one(objects(rendered(service, "production")), "HorizontalPodAutoscaler", service) for service in SERVICES]
+    return {metric["pods"]["metric"]["name"] for scaler in scalers for metric in scaler["spec"]["metrics"] if metric["type"] == "Pods"}
+
+
+def missing(rules: list[dict], names: set[str]) -> list[str]:
+    """What autoscalers ask for and nobody answers, and rules about series that no service shows."""
+    answered = {rule["name"]["as"] for rule in rules}
+    found = [f"{name} has no rule" for name in names - answered] + [f"nobody asks for {name}" for name in answered - names]
+    for rule in rules:
+        series = rule["seriesQuery"].split("{")[0]
+        kind = metrics().get(series, {}).get("type")
+        if kind not in ("counter", "gauge"):
+            found.append(f"{series} is not in contracts/telemetry")
+        elif ("rate(" in rule["metricsQuery"]) != (kind == "counter"):
+            found.append(f"{series} is a {kind}")
+    return found
 
 
 def test_autoscalers_ask_for_metrics_that_exist(checked):
-    names = set()
-    for service in SERVICES:
-        for metric in one(objects(rendered(service, "production")), "HorizontalPodAutoscaler", service)["spec"]["metrics"]:
-            if metric["type"] == "Pods":
-                names.add((service, metric["pods"]["metric"]["name"]))
-    assert {service for service, _ in names} == {"api-gateway", "order-service"}
-    for service, name in checked("custom metrics of autoscalers", sorted(names)):
-        assert comes_from(name), f"{service}: {name} is not in contracts/telemetry"
-    assert comes_from("stoa_orders_in_flight") is None and comes_from("stoa_http_server_in_flight_per_second") is None
+    rules = yaml.load((HELM / "metrics-adapter.yaml").read_text(), LOADER)["rules"]
+    assert len(checked("custom metrics of autoscalers", sorted(asked()))) == 2
+    assert missing(rules, asked()) == []
+    assert missing(rules, {"stoa_orders_in_flight"})[0] == "stoa_orders_in_flight has no rule"
+    for old, new, said in [("stoa_http_server_in_flight{", "stoa_orders_in_flight{", "not in contracts"),
+                           ("avg_over_time(", "rate(", "stoa_http_server_in_flight is a gauge")]:
+        spoiled = yaml.load((HELM / "metrics-adapter.yaml").read_text().replace(old, new), LOADER)["rules"]
+        assert any(said in line for line in missing(spoiled, asked()))
 
 
 def test_secrets_and_networks_are_those_of_terraform():
