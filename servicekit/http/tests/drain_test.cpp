@@ -60,18 +60,26 @@ TEST_F(Drain, AnswersWhatIsInHandAndCloses) {
   EXPECT_TRUE(within_ten_seconds([&] { return server.drained(); }));
 }
 
+// An idle connection stays open for 300 ms: judged is only a request that was sent well within
+// them, which a busy machine may take several tries for.
 TEST_F(Drain, ARequestOnItsWayOverAnIdleConnectionIsAnswered) {
-  RunningServer server{routes()};
-  RawClient client{server.port()};
-  client.send(hello);
-  EXPECT_EQ(header_of(client.read_response(), "connection"), "");
-  server.drain(9s);
-  EXPECT_TRUE(within_ten_seconds([&] { return refuses_connections(server.port()); }));
-  client.send(hello);
-  const std::string response = client.read_response();
-  EXPECT_EQ(status_of(response), 200);
-  EXPECT_EQ(header_of(response, "connection"), "close");
-  EXPECT_TRUE(within_ten_seconds([&] { return server.drained(); }));
+  for (int tries = 0; tries < 50; ++tries) {
+    RunningServer server{routes()};
+    RawClient client{server.port()};
+    client.send(hello);
+    EXPECT_EQ(header_of(client.read_response(), "connection"), "");
+    const auto begin = std::chrono::steady_clock::now();
+    server.drain(9s);
+    ASSERT_TRUE(within_ten_seconds([&] { return refuses_connections(server.port()); }));
+    client.send(hello);
+    if (std::chrono::steady_clock::now() - begin > 150ms) continue;
+    const std::string response = client.read_response();
+    EXPECT_EQ(status_of(response), 200);
+    EXPECT_EQ(header_of(response, "connection"), "close");
+    EXPECT_TRUE(within_ten_seconds([&] { return server.drained(); }));
+    return;
+  }
+  FAIL() << "no request was sent within 150 ms of the drain's begin";
 }
 
 TEST_F(Drain, EndsIdleConnectionsAndEveryListener) {
