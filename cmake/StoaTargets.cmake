@@ -38,18 +38,17 @@ function(stoa_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
-# stoa_migrations(TARGET NAMESPACE name FILES 0001_x.sql ...)
-# Compiles SQL files into TARGET as `std::span<const stoa::postgres::Migration> stoa::<name>::migrations()`
-# (images carry no files beside the binary). Declared in the service's config.hpp or main.cpp.
+# stoa_migrations(TARGET NAMESPACE name)
+# Compiles every SQL file of the folder migrations/ beside the CMakeLists.txt into TARGET, in the order of
+# their names, as `std::span<const stoa::postgres::Migration> stoa::<name>::migrations()` (images carry no
+# files beside the binary). Declared in the service's config.hpp or main.cpp.
 function(stoa_migrations target)
-  cmake_parse_arguments(arg "" "NAMESPACE" "FILES" ${ARGN})
+  cmake_parse_arguments(arg "" "NAMESPACE" "" ${ARGN})
   set(output "${CMAKE_CURRENT_BINARY_DIR}/${target}_migrations.cpp")
-  file(GLOB there CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" migrations/[0-9]*.sql)
-  list(REMOVE_ITEM there ${arg_FILES})
-  if(there)
-    message(FATAL_ERROR "${target}: not among the migrations that are compiled in: ${there}")
+  file(GLOB inputs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/migrations/*.sql")
+  if(NOT inputs)
+    message(FATAL_ERROR "${target}: no SQL file in ${CMAKE_CURRENT_SOURCE_DIR}/migrations")
   endif()
-  list(TRANSFORM arg_FILES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" OUTPUT_VARIABLE inputs)
   add_custom_command(OUTPUT "${output}"
     COMMAND python3 "${CMAKE_SOURCE_DIR}/cmake/embed_migrations.py" "${arg_NAMESPACE}" "${output}" ${inputs}
     DEPENDS "${CMAKE_SOURCE_DIR}/cmake/embed_migrations.py" ${inputs} VERBATIM)
