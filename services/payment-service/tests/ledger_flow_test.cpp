@@ -40,6 +40,17 @@ Task<> race_refunds(Loops& loops, PgPaymentStore& store, PaymentId payment, int&
   while (open > 0) co_await sleep_for(5ms);
 }
 
+/// As the provider would be asked for it; nobody here has ordered it.
+Charge charge_for(OrderId order) {
+  return {.attempt = {crypto::new_uuid()},
+          .payment = {crypto::new_uuid()},
+          .order = order,
+          .customer = {},
+          .amount = Money{777, currencies::eur},
+          .token = "tok_ok",
+          .traceparent = ""};
+}
+
 TEST_F(PaymentFlowTest, TwentyParallelRefundsNeverExceedTheCapture) {
   const OrderId order = new_order();
   placed({order_placed(order, "tok_ok", 1'050)});
@@ -89,13 +100,7 @@ TEST_F(PaymentFlowTest, ReconcileFindsACaptureThatNobodyOrderedAndRepairsIt) {
   const OrderId order = new_order();
   placed({order_placed(order, "tok_ok")});
   ASSERT_TRUE(reaches(order, "captured"));
-  Charge planted{.attempt = {crypto::new_uuid()},
-                 .payment = {crypto::new_uuid()},
-                 .order = new_order(),
-                 .customer = {},
-                 .amount = Money{777, currencies::eur},
-                 .token = "tok_ok",
-                 .traceparent = ""};
+  const Charge planted = charge_for(new_order());
   run(replica_.provider.charge(soon(), planted));
 
   const auto found = reconcile();
@@ -110,13 +115,7 @@ TEST_F(PaymentFlowTest, ReconcileFindsACaptureThatNobodyOrderedAndRepairsIt) {
 }
 
 TEST_F(PaymentFlowTest, ARepairThatWasCutShortIsFinishedByTheNext) {
-  const Charge planted{.attempt = {crypto::new_uuid()},
-                       .payment = {crypto::new_uuid()},
-                       .order = new_order(),
-                       .customer = {},
-                       .amount = Money{777, currencies::eur},
-                       .token = "tok_ok",
-                       .traceparent = ""};
+  const Charge planted = charge_for(new_order());
   run(replica_.provider.charge(soon(), planted));
   const auto found = reconcile();
   ASSERT_EQ(found.differences.size(), 1U);
