@@ -13,7 +13,9 @@ from tests.deploy.checked import CHECKOUT
 
 ANYONE = {"GIT_CONFIG_COUNT": "3", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
           "GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "A Test",
-          "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "test@example.test"}
+          "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "test@example.test",
+          # Tools colour what they say where CI is set, and a coloured word is not the word.
+          "NO_COLOR": "1"}
 
 
 def run(*command: str | pathlib.Path, cwd: pathlib.Path = CHECKOUT, stdin: str | None = None,
