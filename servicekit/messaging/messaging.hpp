@@ -67,7 +67,8 @@ struct Verdict {
 };
 
 /// Does a batch in one transaction and answers one verdict for each event, in order. Each effect
-/// claims its inbox row in the same transaction, so that a repeat changes nothing.
+/// claims its inbox row in the same transaction, so that a repeat changes nothing; no event is in
+/// a batch twice.
 /// Unavailable thrown: the world failed; nothing is counted, the consumer pauses (backoff, cap 5 s)
 /// and the batch comes again. SqlError thrown: the batch is done again one by one; only the event
 /// that fails alone is refused.

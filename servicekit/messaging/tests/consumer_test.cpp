@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 
 #include <boost/asio/co_spawn.hpp>
@@ -115,6 +118,30 @@ TEST_F(ConsumerTest, TakesABatchWithAPoisonApartAndRefusesOnlyThePoison) {
   EXPECT_EQ(seen.size(), 39U);
   EXPECT_FALSE(seen.contains("ord_7"));
   EXPECT_EQ(events("done"), 39);
+}
+
+// A relay that was killed before its deletes publishes again what the queue may still hold.
+TEST_F(ConsumerTest, NeverHandsTheSameEventOverTwiceInOneBatch) {
+  publish_all(numbered(0, 10));
+  publish_all(numbered(0, 10));
+  std::mutex mutex;
+  std::vector<std::set<std::string>> batches;
+  Recorder recorder;
+  const auto inner = recorder.handler();
+  const auto consumer = consume([&](Context context, std::vector<Event> events) {
+    std::set<std::string> subjects;
+    for (const Event& event : events) EXPECT_TRUE(subjects.insert(event.subject).second);
+    const std::lock_guard lock{mutex};
+    batches.push_back(std::move(subjects));
+    return inner(std::move(context), std::move(events));
+  });
+
+  ASSERT_TRUE(eventually([&] { return recorder.count() == 20; }));
+  stop(*consumer);
+
+  // Not one by one either.
+  EXPECT_TRUE(std::ranges::any_of(batches, [](const auto& batch) { return batch.size() > 1; }));
+  EXPECT_EQ(left(), 0U);
 }
 
 TEST_F(ConsumerTest, NeverShowsTheHandlerWhatItCannotRead) {

@@ -64,9 +64,9 @@ inline Event event_number(std::uint16_t n, const std::string& type = "payment.ca
 }
 
 inline detail::Publication publication(const Event& event, std::string exchange = "stoa.events",
-                                       std::string key = {}) {
+                                       const std::string& key = {}) {
   return {.exchange = std::move(exchange),
-          .routing_key = key.empty() ? event.type : std::move(key),
+          .routing_key = key.empty() ? event.type : key,
           .message_id = EventId{event.id}.str(),
           .type = event.type,
           .body = detail::write_envelope(event)};

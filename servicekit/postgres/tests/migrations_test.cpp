@@ -76,12 +76,13 @@ TEST_F(Migrations, GiveUpOnALockedTableAndLeaveIt) {
   migrate(dsn_, std::span{two_steps}.first(1));
   auto blocked = two_steps;
   blocked[1].sql = "SET LOCAL lock_timeout = '100ms'; ALTER TABLE first ADD COLUMN name text";
-  const auto holder = std::async(
-      std::launch::async, [this] { sql("BEGIN; LOCK TABLE first; SELECT pg_sleep(1); COMMIT"); });
+  auto holder = std::async(std::launch::async,
+                           [this] { sql("BEGIN; LOCK TABLE first; SELECT pg_sleep(1); COMMIT"); });
   while (sql("SELECT count(*) FROM pg_locks WHERE relation = 'first'::regclass") == "0") {
   }
   EXPECT_NE(refusal(blocked).find("lock timeout"), std::string::npos);
   EXPECT_EQ(schema_version(dsn_), 1);
+  holder.get();
 }
 
 TEST_F(Migrations, RunAtOnceByTwoMigratorsAreAppliedOnce) {
@@ -94,7 +95,6 @@ TEST_F(Migrations, RunAtOnceByTwoMigratorsAreAppliedOnce) {
 }
 
 TEST_F(Migrations, GiveTheServicesRoleItsRowsAndNoMore) {
-  const std::string database = sql("SELECT current_database()");
   sql("DO $$BEGIN"
       " IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'demo-service') THEN"
       "  CREATE ROLE \"demo-service\" LOGIN; CREATE ROLE \"demo-service-migrate\" LOGIN;"

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <format>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -48,7 +49,8 @@ ProbeProcess::ProbeProcess(const std::map<std::string, std::string>& settings,
   const std::filesystem::path folder{PROBE_FOLDER};
   arguments.insert(arguments.begin(), folder / binary);  // an absolute name stays as it is
   std::vector<std::string> environment{"TZ=UTC"};
-  for (const auto& [setting, value] : settings) environment.push_back(setting + "=" + value);
+  for (const auto& [setting, value] : settings)
+    environment.push_back(std::format("{}={}", setting, value));
   const auto argument_list = pointers(arguments);
   const auto environment_list = pointers(environment);
   pid_ = ::fork();
@@ -75,7 +77,7 @@ std::string ProbeProcess::output() const {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-std::string ProbeProcess::wait_for_output(std::string_view text) {
+std::string ProbeProcess::wait_for_output(std::string_view text) const {
   return eventually([&] { return output().contains(text); }) ? output() : "";
 }
 

@@ -26,7 +26,7 @@ class ProbeProcess {
   ~ProbeProcess();
 
   /// Waits until it has logged `text`; what it has written then, or "" when it did not in time.
-  std::string wait_for_output(std::string_view text);
+  std::string wait_for_output(std::string_view text) const;
   std::string output() const;
 
   /// Of the line "ready".
