@@ -44,8 +44,8 @@ hooks: ## judge commit messages as you write them (needs Node 20)
 tidy: #- clang-tidy over everything; records the commit in .ci/tidy-base
 	@$(root) bash -c 'tools/build debug && tools/clang-tidy all'
 
-dev: ## the platform as debug processes; a saved C++ file restarts its service
-	@$(root) tools/dev/dev
+dev: ## the platform as debug processes; a saved C++ file restarts its service (DEV='--port N')
+	@$(root) tools/dev/dev $(DEV)
 
 test: ## every check and every suite
 	@tools/test

@@ -1,6 +1,8 @@
 """The loop of make dev without a compiler; the watcher with the real inotify."""
 
 import pathlib
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +12,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from dev.loop import Loop, Watcher  # noqa: E402
 from stack import StackError  # noqa: E402
+
+
+DEV = pathlib.Path(__file__).resolve().parents[1] / "dev"
 
 
 class FakeStack:
@@ -115,3 +120,16 @@ def test_the_watcher_tells_of_saved_sources_only(tmp_path):
         (folder / "order.cpp.new").rename(folder / "order.hpp")
         thread.join(10)
     assert seen == wanted
+
+
+@pytest.mark.parametrize("option", ["--port", "--mail-port"])
+def test_says_which_port_is_taken_before_it_builds(option):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ports = {"--port": "0", "--mail-port": "0", option: port}
+        command = [sys.executable, DEV, *(word for pair in ports.items() for word in pair)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert ended.returncode == 1
+    assert f"port {port} is taken" in ended.stdout and option in ended.stdout
+    assert "building" not in ended.stdout + ended.stderr
