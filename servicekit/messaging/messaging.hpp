@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -144,8 +145,17 @@ class OutboxRelay {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The `redrive` command: moves messages of `queue`'s dead letters back to it, oldest first; leaves
-/// those older than 29 days (the inbox forgets after 30). Blocks. Returns how many were moved.
+/// Moves messages of `queue`'s dead letters back to it, oldest first; leaves those older than 29
+/// days (the inbox forgets after 30). Blocks. Returns how many were moved.
 std::size_t redrive(const BrokerConfig& broker, const std::string& queue, std::size_t count_max);
+
+inline constexpr std::string_view redrive_help =
+    "[QUEUE [COUNT]]: dead letters back to their queue; every queue of the service, 1000 each";
+
+/// The command `<service> redrive` with its arguments, for the queues that `service` consumes;
+/// prints a line for each. Returns the exit code: 0, or 2 for arguments that it does not know.
+/// Throws what reading the settings of the broker throws, and Unavailable. Blocks.
+int redrive_command(std::string_view service, runtime::Environment& environment,
+                    std::span<const std::string_view> arguments);
 
 }  // namespace stoa::messaging

@@ -47,11 +47,4 @@ std::string Config::mail_domain() const {
   return smtp.sender.address.substr(smtp.sender.address.find('@') + 1);
 }
 
-messaging::BrokerConfig read_broker() {
-  runtime::Environment environment;
-  auto broker = messaging::BrokerConfig::read(environment, "notification-service");
-  environment.check_read();
-  return broker;
-}
-
 }  // namespace stoa::notification

@@ -36,9 +36,6 @@ struct Config {
   std::string mail_domain() const;
 };
 
-/// For `redrive`.
-messaging::BrokerConfig read_broker();
-
 std::span<const postgres::Migration> migrations();
 
 }  // namespace stoa::notification

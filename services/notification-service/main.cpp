@@ -1,7 +1,5 @@
-#include <charconv>
 #include <chrono>
 #include <map>
-#include <print>
 #include <string>
 #include <utility>
 
@@ -33,7 +31,6 @@ constexpr milliseconds measure_every{10'000};
 constexpr milliseconds purge_every{60'000};
 // Within the 10 s that a stop may take.
 constexpr milliseconds stop_timeout{5'000};
-constexpr std::size_t redrive_default = 1'000;
 
 /// Retries after half to all of their pause: replicas do not come back in step.
 double jitter() { return random_between(0.5, 1.0); }
@@ -148,16 +145,8 @@ int serve() {
 }
 
 int redrive(std::span<const std::string_view> arguments) {
-  std::size_t count = redrive_default;
-  const std::string_view told = arguments.size() == 1 ? arguments[0] : "";
-  const auto [end, error] = std::from_chars(told.data(), told.data() + told.size(), count);
-  const bool bad = !told.empty() && (error != std::errc{} || end != told.data() + told.size());
-  if (arguments.size() > 1 || bad) {
-    std::println(stderr, "usage: notification-service redrive [COUNT]");
-    return 2;
-  }
-  std::println("{} messages back in {}", messaging::redrive(read_broker(), queue, count), queue);
-  return 0;
+  runtime::Environment environment;
+  return messaging::redrive_command("notification-service", environment, arguments);
 }
 
 }  // namespace
@@ -165,13 +154,12 @@ int redrive(std::span<const std::string_view> arguments) {
 
 int main(int argc, char** argv) {
   namespace notification = stoa::notification;
-  const stoa::runtime::Program program{
-      .name = "notification-service",
-      .default_port = notification::default_port,
-      .serve = [] { return notification::serve(); },
-      .migrations = notification::migrations(),
-      .commands = {{.name = "redrive",
-                    .help = "[COUNT]: dead letters back to their queue",
-                    .run = notification::redrive}}};
+  const stoa::runtime::Program program{.name = "notification-service",
+                                       .default_port = notification::default_port,
+                                       .serve = [] { return notification::serve(); },
+                                       .migrations = notification::migrations(),
+                                       .commands = {{.name = "redrive",
+                                                     .help = stoa::messaging::redrive_help,
+                                                     .run = notification::redrive}}};
   return stoa::runtime::run_program(program, argc, argv);
 }

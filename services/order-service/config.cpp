@@ -7,7 +7,6 @@
 namespace stoa::order {
 namespace {
 
-constexpr std::string_view service_name = "order-service";
 // A sweep that died with an order in hand delays it by this much.
 constexpr std::chrono::seconds sweep_lease{5};
 
@@ -18,10 +17,6 @@ Secret<> derived_cursor_key(const Secret<>& service_key) {
 
 }  // namespace
 
-messaging::BrokerConfig Config::read_broker(runtime::Environment& environment) {
-  return messaging::BrokerConfig::read(environment, service_name);
-}
-
 Config Config::read(runtime::Environment& environment) {
   const auto seconds = [&](std::string_view name, std::int64_t fallback, std::int64_t max) {
     return std::chrono::seconds{environment.number(name, fallback, 1, max)};
@@ -30,7 +25,7 @@ Config Config::read(runtime::Environment& environment) {
       .service = runtime::ServiceConfig::read(environment, service_name, default_port),
       .database = {.dsn = environment.dsn("STOA_DATABASE"),
                    .application_name = std::string{service_name}},
-      .broker = read_broker(environment),
+      .broker = messaging::BrokerConfig::read(environment, service_name),
       .service_key = environment.secret("STOA_SERVICE_KEY"),
       .service_jwks = environment.text("STOA_SERVICE_JWKS"),
       .user_service = environment.addresses("STOA_USER_SERVICE"),

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "servicekit/core/secret.hpp"
@@ -14,6 +15,7 @@
 
 namespace stoa::order {
 
+inline constexpr std::string_view service_name = "order-service";
 inline constexpr std::uint16_t default_port = 3003;
 
 /// Every setting of order-service.
@@ -41,8 +43,6 @@ struct Config {
 
   /// Throws ConfigurationError with every problem.
   static Config read(runtime::Environment& environment);
-  /// The broker's settings alone, for `redrive`.
-  static messaging::BrokerConfig read_broker(runtime::Environment& environment);
 };
 
 }  // namespace stoa::order

@@ -1,4 +1,3 @@
-#include <print>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,7 +24,6 @@ namespace {
 
 constexpr std::chrono::milliseconds purge_period{60'000};
 constexpr std::int64_t purge_rows_max = 5'000;
-constexpr std::size_t redrive_max = 10'000;
 
 Orders::Sources sources() {
   return {.next_id = [] { return OrderId{crypto::new_uuid()}; },
@@ -111,12 +109,9 @@ int serve() {
   return process.serve(std::move(router), &verifier);
 }
 
-int redrive() {
+int redrive(std::span<const std::string_view> arguments) {
   runtime::Environment environment;
-  const auto broker = Config::read_broker(environment);
-  const auto moved = messaging::redrive(broker, std::string{PaymentResults::queue}, redrive_max);
-  std::println("{} messages moved back to {}", moved, PaymentResults::queue);
-  return 0;
+  return messaging::redrive_command(service_name, environment, arguments);
 }
 
 }  // namespace
@@ -124,12 +119,11 @@ int redrive() {
 
 int main(int argc, char** argv) {
   using namespace stoa;
-  return runtime::run_program({.name = "order-service",
-                               .default_port = order::default_port,
-                               .serve = order::serve,
-                               .migrations = order::migrations(),
-                               .commands = {{.name = "redrive",
-                                             .help = "move dead letters back to their queue",
-                                             .run = [](auto) { return order::redrive(); }}}},
-                              argc, argv);
+  return runtime::run_program(
+      {.name = order::service_name,
+       .default_port = order::default_port,
+       .serve = order::serve,
+       .migrations = order::migrations(),
+       .commands = {{.name = "redrive", .help = messaging::redrive_help, .run = order::redrive}}},
+      argc, argv);
 }

@@ -1,6 +1,5 @@
 #include "services/payment-service/commands.hpp"
 
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -30,7 +29,6 @@ namespace {
 constexpr int exit_good = 0;
 constexpr int exit_different = 1;
 constexpr int exit_unable = 2;
-constexpr std::size_t redrive_default = 1'000;
 constexpr std::chrono::milliseconds command_timeout{30'000};
 
 /// What both commands need, on a loop of their own.
@@ -141,21 +139,8 @@ int refunds(std::span<const std::string_view> arguments) {
 }
 
 int redrive(std::span<const std::string_view> arguments) {
-  std::size_t count = redrive_default;
-  const std::string_view told = arguments.size() == 2 ? arguments[1] : "";
-  const auto [end, error] = std::from_chars(told.data(), told.data() + told.size(), count);
-  const bool bad_count =
-      !told.empty() && (error != std::errc{} || end != told.data() + told.size());
-  if (arguments.empty() || arguments.size() > 2 || bad_count) {
-    std::println(stderr, "usage: payment-service redrive QUEUE [COUNT]");
-    return exit_unable;
-  }
   runtime::Environment environment;
-  const auto broker = messaging::BrokerConfig::read(environment, "payment-service");
-  environment.check_read();
-  const std::size_t moved = messaging::redrive(broker, std::string{arguments[0]}, count);
-  std::println("{} messages back in {}", moved, arguments[0]);
-  return exit_good;
+  return messaging::redrive_command("payment-service", environment, arguments);
 }
 
 }  // namespace stoa::payment

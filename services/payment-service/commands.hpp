@@ -12,7 +12,7 @@ int reconcile(std::span<const std::string_view> arguments);
 /// `refunds settle <rfd_…> <note>`: an operator has paid an open refund back by other means.
 int refunds(std::span<const std::string_view> arguments);
 
-/// `redrive <queue> [count]`: dead letters back to their queue.
+/// `redrive [QUEUE [COUNT]]`: dead letters back to their queue.
 int redrive(std::span<const std::string_view> arguments);
 
 }  // namespace stoa::payment

@@ -160,14 +160,13 @@ int main(int argc, char** argv) {
       .default_port = payment::default_port,
       .serve = [] { return payment::serve(); },
       .migrations = payment::migrations(),
-      .commands = {{.name = "reconcile",
-                    .help = "[--repair]: the cash account against the provider's statement",
-                    .run = payment::reconcile},
-                   {.name = "refunds",
-                    .help = "settle rfd_… NOTE: a refund that was paid back by other means",
-                    .run = payment::refunds},
-                   {.name = "redrive",
-                    .help = "QUEUE [COUNT]: dead letters back to their queue",
-                    .run = payment::redrive}}};
+      .commands = {
+          {.name = "reconcile",
+           .help = "[--repair]: the cash account against the provider's statement",
+           .run = payment::reconcile},
+          {.name = "refunds",
+           .help = "settle rfd_… NOTE: a refund that was paid back by other means",
+           .run = payment::refunds},
+          {.name = "redrive", .help = stoa::messaging::redrive_help, .run = payment::redrive}}};
   return stoa::runtime::run_program(program, argc, argv);
 }

@@ -9,14 +9,10 @@ constexpr std::size_t cursor_key_bytes_min = 16;
 
 }  // namespace
 
-messaging::BrokerConfig read_broker(runtime::Environment& environment) {
-  return messaging::BrokerConfig::read(environment, service_name);
-}
-
 Config Config::read(runtime::Environment& environment) {
   Config config{.service = runtime::ServiceConfig::read(environment, service_name, default_port),
                 .database_dsn = environment.dsn("STOA_DATABASE"),
-                .broker = read_broker(environment),
+                .broker = messaging::BrokerConfig::read(environment, service_name),
                 .service_key = environment.secret("STOA_SERVICE_KEY"),
                 .service_jwks_path = environment.text("STOA_SERVICE_JWKS"),
                 .user_service = environment.addresses("STOA_USER_SERVICE"),

@@ -39,6 +39,4 @@ struct Config {
   static Config read(runtime::Environment& environment);
 };
 
-messaging::BrokerConfig read_broker(runtime::Environment& environment);
-
 }  // namespace stoa::product

@@ -1,6 +1,5 @@
 #include <chrono>
 #include <memory>
-#include <print>
 #include <utility>
 
 #include "servicekit/auth/auth.hpp"
@@ -34,7 +33,6 @@ constexpr auto import_period = 200ms;
 constexpr auto purge_period = 60s;
 constexpr std::int64_t purged_rows_max = 1'000;
 constexpr std::chrono::seconds ask_again_max{10};
-constexpr std::size_t redriven_max = 10'000;
 
 Instant now() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
@@ -166,12 +164,9 @@ int serve() {
   return process.serve(std::move(router), &verifier);
 }
 
-int redrive(std::span<const std::string_view>) {
+int redrive(std::span<const std::string_view> arguments) {
   runtime::Environment environment;
-  const messaging::BrokerConfig broker = read_broker(environment);
-  environment.check_read();
-  std::println("{} messages back in {}", messaging::redrive(broker, queue, redriven_max), queue);
-  return 0;
+  return messaging::redrive_command(service_name, environment, arguments);
 }
 
 }  // namespace
@@ -179,12 +174,11 @@ int redrive(std::span<const std::string_view>) {
 
 int main(int argc, char** argv) {
   using namespace stoa;
-  return runtime::run_program({.name = product::service_name,
-                               .default_port = product::default_port,
-                               .serve = product::serve,
-                               .migrations = product::migrations(),
-                               .commands = {{.name = "redrive",
-                                             .help = "move the dead letters back to their queue",
-                                             .run = product::redrive}}},
-                              argc, argv);
+  return runtime::run_program(
+      {.name = product::service_name,
+       .default_port = product::default_port,
+       .serve = product::serve,
+       .migrations = product::migrations(),
+       .commands = {{.name = "redrive", .help = messaging::redrive_help, .run = product::redrive}}},
+      argc, argv);
 }
