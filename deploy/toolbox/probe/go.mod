@@ -1,0 +1,3 @@
+module stoa.example/toolbox/probe
+
+go 1.26.0
