@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status
+.PHONY: help help-all build check deploy-check hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,18 @@ bench: ## the figures of this machine (about 10 minutes)
 
 format: ## clang-format over the C++ sources
 	@$(root) bash -c 'git ls-files "*.cpp" "*.hpp" | xargs clang-format-19 -i'
+
+cluster: ## a real Kubernetes on this machine, as processes
+	@deploy/cluster/cluster up
+
+cluster-down: ## end it; nothing of it stays
+	@deploy/cluster/cluster down
+
+cluster-status: #- what of it runs, and how much it takes
+	@deploy/cluster/cluster status
+
+cluster-test: #- start one, prove what it must do, end it, look for leftovers
+	@tests/cluster/run
 
 stack: #- the platform as processes, until Ctrl-C (profile=test replicas=1)
 	@$(root) tools/stack/stack up --foreground --profile $(or $(profile),test) --replicas $(or $(replicas),1) --preset $(preset)
