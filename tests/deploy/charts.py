@@ -77,8 +77,9 @@ def validate(texts: dict[str, str]) -> dict[str, str]:
 
 
 def copy_of_helm(folder: pathlib.Path) -> pathlib.Path:
-    """A tree with deploy/helm alone, to be spoiled."""
-    shutil.copytree(HELM, folder / "deploy/helm")
+    """A tree with the charts and their values alone, to be spoiled."""
+    for name in ("helm", "environments"):
+        shutil.copytree(CHECKOUT / "deploy" / name, folder / "deploy" / name)
     return folder
 
 

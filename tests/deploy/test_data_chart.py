@@ -65,7 +65,7 @@ def test_a_misspelt_field_is_refused(old, new, checked):
 
 
 @pytest.mark.parametrize("words", ["store=true", "stores=perhaps", "persistence.postgres=20", "resources.redis.memory=192", "resources.redis.cpu=1",
-                                   "image.digests.nginx=x", "secretSource.kind=files", "image.tag=latest"])
+                                   "images.nginx=x", "secretSource.kind=files", "image.tag=latest"])
 def test_the_schema_of_values_refuses(words, checked):
     done = render("data", "local", digests={"STOA_TAG": "latest"}) if words == "image.tag=latest" else render("data", "local", "--set", words)
     assert done.returncode != 0 and "don't meet the specifications of the schema" in done.stderr, done.stderr

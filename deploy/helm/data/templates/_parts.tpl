@@ -12,7 +12,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{/* Takes {root, name}. */}}
 {{- define "data.image" -}}
 {{- $all := .root.Values.image -}}
-{{- $digest := get $all.digests .name -}}
+{{- $digest := dig .name "digest" "" .root.Values.images -}}
 {{- if not (or $digest $all.tag) }}{{ fail (printf "the image of %s has neither digest nor tag" .name) }}{{ end -}}
 {{- with $all.registry }}{{ . }}/{{ end }}{{ .name }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ $all.tag }}{{ end -}}
 {{- end -}}

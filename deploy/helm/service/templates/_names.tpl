@@ -21,12 +21,13 @@ app.kubernetes.io/part-of: stoa
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end -}}
 
-{{/* Takes {root, name, image: {tag, digest}}; by digest wherever there is one. */}}
+{{/* Takes {root, name, image: {tag, digest}}; by digest wherever there is one, here or in the environment's file. */}}
 {{- define "service.image" -}}
 {{- $all := .root.Values.image -}}
-{{- if and $all.requireDigest (not .image.digest) }}{{ fail (printf "the image of %s has no digest, and this environment deploys by digest" .name) }}{{ end -}}
-{{- if not (or .image.digest .image.tag) }}{{ fail (printf "the image of %s has neither digest nor tag" .name) }}{{ end -}}
-{{- with $all.registry }}{{ . }}/{{ end }}{{ .name }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag }}{{ end -}}
+{{- $digest := .image.digest | default (dig .name "digest" "" .root.Values.images) -}}
+{{- if and $all.requireDigest (not $digest) }}{{ fail (printf "the image of %s has no digest, and this environment deploys by digest" .name) }}{{ end -}}
+{{- if not (or $digest .image.tag) }}{{ fail (printf "the image of %s has neither digest nor tag" .name) }}{{ end -}}
+{{- with $all.registry }}{{ . }}/{{ end }}{{ .name }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ .image.tag }}{{ end -}}
 {{- end -}}
 
 {{/*
