@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: ## format, lint and house rules
 
 deploy-check: ## what judges deploy/ and the rules of the repository
 	@deploy/check
+
+promote: #- asks by a pull request that TO runs what FROM runs (FROM=staging TO=production)
+	@deploy/ci/propose $(or $(FROM),$(error promote: say FROM=staging TO=production)) $(or $(TO),$(error promote: say FROM=staging TO=production))
 
 hooks: ## judge commit messages as you write them (needs Node 20)
 	@command -v npm >/dev/null || { echo "hooks: npm is not installed; without it commits are judged by CI alone" >&2; exit 1; }

@@ -233,3 +233,43 @@ def test_arrived_refuses_no_token_and_no_image(stages):
     assert "no token" in deploy(stages, "arrived", "dev", "--server", "http://127.0.0.1:1", stdin="").stdout
     put(stages, "dev", {})
     assert "names no image" in deploy(stages, "arrived", "dev", "--server", "http://127.0.0.1:1", stdin="x").stdout
+
+
+def on_branch(scratch, branch: str) -> str:
+    return scratch.git("--git-dir", scratch.remote, "log", "-1", "--format=%an%n%B", branch)
+
+
+def test_a_promotion_by_hand_is_a_branch_of_what_main_says(stages, checked):
+    stages.push()
+    put(stages, "staging", images(order_service="9.9.9"))  # mine alone, and not to be promoted
+    done = deploy(stages, "propose", "staging", "production", PATH="/usr/bin:/bin")
+    assert done.returncode == 0 and "open its pull request to main" in done.stdout, done.stdout
+    author, title = on_branch(stages, "promote/production").splitlines()[:2]
+    assert (author, title) == ("A Test", "chore(deploy): 2 images to production")
+    there = json.loads(stages.git("--git-dir", stages.remote, "show", "promote/production:deploy/environments/production.json"))
+    assert there["images"] == images(order_service="1.4.0", user_service="2.0.0", api_gateway="1.0.0")
+    assert stages.git("--git-dir", stages.remote, "diff", "--name-only", "main", "promote/production").split() == ["deploy/environments/production.json"]
+    assert runs(stages, "staging") == images(order_service="9.9.9") and stages.git("branch", "--show-current").strip() == "main"
+    assert len(stages.git("worktree", "list").splitlines()) == 1
+    checked("promotions on a repository with a remote", ["staging production"])
+
+
+def test_a_promotion_that_is_repeated_or_wrong_pushes_nothing(stages):
+    stages.push()
+    assert deploy(stages, "propose", "dev", "staging").returncode == 0
+    stages.git("fetch", "-q", "origin", "promote/staging")
+    stages.git("merge", "-q", "--ff-only", "FETCH_HEAD")
+    stages.push()
+    done = deploy(stages, "propose", "dev", "staging")
+    assert done.returncode == 0 and "staging runs the same already" in done.stdout
+    done = deploy(stages, "propose", "dev", "production")
+    assert done.returncode == 1 and "from dev is promoted to staging" in done.stdout
+    assert "promote/production" not in stages.git("--git-dir", stages.remote, "branch")
+    assert deploy(stages, "propose", "dev").returncode == 2
+
+
+def test_make_promote_wants_both_ends():
+    for words in ([], ["FROM=staging"], ["TO=production"]):
+        done = run("make", "-n", "promote", *words)
+        assert done.returncode != 0 and "say FROM=staging TO=production" in done.stdout
+    assert "deploy/ci/propose staging production" in run("make", "-n", "promote", "FROM=staging", "TO=production").stdout
