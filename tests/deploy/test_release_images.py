@@ -74,6 +74,8 @@ def test_what_was_released_is_pushed(published, played, checked):
         assert json.loads((published / name / "sbom.spdx.json").read_text())["packages"][1]["name"] == "libc6"
     # One build for all: none may be compiled alone, or the layer of libraries is not shared.
     assert not any("PROGRAMS=" in line for line in said(played))
+    build = next(line for line in said(played) if "--target order-service" in line)
+    assert "--label=org.opencontainers.image.version=1.5.0" in build and "--label=org.opencontainers.image.revision=" in build
     checked("images published", images)
 
 
