@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 PROBE = "stoa.local/probe:1"
-RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
 class Kubectl:
@@ -57,13 +56,14 @@ def until(what: str, holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def pod_spec(*args: str, **container: object) -> dict:
+def pod_spec(**container: object) -> dict:
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [{"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": list(args or ("serve",)),
-                        "securityContext": RESTRICTED} | container],
+        "containers": [{"name": "probe", "image": PROBE, "imagePullPolicy": "Never", "args": ["serve"],
+                        "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                            "capabilities": {"drop": ["ALL"]}}} | container],
     }
 
 
