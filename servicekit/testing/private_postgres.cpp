@@ -47,7 +47,11 @@ void wait_until(Condition condition, std::string_view what) {
 // `log` takes what the child says. Ends with its parent, whatever ends that.
 pid_t fork_process(const std::vector<std::string>& command, const fs::path& log) {
   std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& word : command) {
+    // execv() takes them without const and writes to none.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+    arguments.push_back(const_cast<char*>(word.c_str()));
+  }
   arguments.push_back(nullptr);
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error{"fork failed"};

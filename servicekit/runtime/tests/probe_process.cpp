@@ -81,7 +81,7 @@ std::string ProbeProcess::wait_for_output(std::string_view text) const {
   return eventually([&] { return output().contains(text); }) ? output() : "";
 }
 
-std::uint16_t ProbeProcess::number_after(std::string_view name) {
+std::uint16_t ProbeProcess::number_after(std::string_view name) const {
   const std::string text = wait_for_output(R"("event":"ready")");
   const std::size_t at = text.find(name);
   std::uint16_t number = 0;
@@ -91,8 +91,8 @@ std::uint16_t ProbeProcess::number_after(std::string_view name) {
   return number;
 }
 
-std::uint16_t ProbeProcess::port() { return number_after(R"("port":)"); }
-std::uint16_t ProbeProcess::admin_port() { return number_after(R"("admin_port":)"); }
+std::uint16_t ProbeProcess::port() const { return number_after(R"("port":)"); }
+std::uint16_t ProbeProcess::admin_port() const { return number_after(R"("admin_port":)"); }
 
 void ProbeProcess::signal(int number) const { ::kill(pid_, number); }
 

@@ -30,15 +30,15 @@ class ProbeProcess {
   std::string output() const;
 
   /// Of the line "ready".
-  std::uint16_t port();
-  std::uint16_t admin_port();
+  std::uint16_t port() const;
+  std::uint16_t admin_port() const;
 
   void signal(int number) const;
   /// Its exit code, or minus the signal that ended it; -1000 when it runs on.
   int exit_code();
 
  private:
-  std::uint16_t number_after(std::string_view name);
+  std::uint16_t number_after(std::string_view name) const;
 
   std::filesystem::path output_;
   pid_t pid_ = -1;

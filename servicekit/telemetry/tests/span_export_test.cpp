@@ -20,8 +20,8 @@ using Clock = std::chrono::steady_clock;
 /// A collector on a free port that answers every request with one status, or with nothing.
 class FakeCollector {
  public:
-  explicit FakeCollector(std::string answer) : answer_{std::move(answer)} {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  explicit FakeCollector(std::string answer)
+      : answer_{std::move(answer)}, listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -77,7 +77,7 @@ class FakeCollector {
   }
 
   std::string answer_;
-  int listener_ = -1;
+  int listener_;
   std::thread thread_;
 };
 
