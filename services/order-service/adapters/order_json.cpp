@@ -124,7 +124,7 @@ std::vector<WantedLine> wanted_lines(const std::vector<WantedLineJson>& lines,
   return wanted;
 }
 
-Address to_address(AddressJson&& wire) {
+Address to_address(AddressJson wire) {
   return {.name = std::move(wire.name),
           .line1 = std::move(wire.line1),
           .line2 = std::move(wire.line2),

@@ -74,6 +74,7 @@ std::string counted(std::string_view orders) {
 
 std::vector<std::string> names_of(const std::vector<Status>& statuses) {
   std::vector<std::string> names;
+  names.reserve(statuses.size());
   for (const Status status : statuses) names.emplace_back(name(status));
   return names;
 }

@@ -34,7 +34,7 @@ inline constexpr std::array all_statuses = {Status::pending, Status::paid, Statu
                                             Status::cancelling, Status::cancelled};
 inline constexpr std::size_t status_count = all_statuses.size();
 std::string_view name(Status status);
-std::optional<Status> parse_status(std::string_view name);
+std::optional<Status> parse_status(std::string_view wanted);
 
 enum class CancelReason : std::uint8_t { customer, staff, expired };
 std::string_view name(CancelReason reason);

@@ -96,10 +96,11 @@ class Races : public testing::Test {
 };
 
 TEST_F(Races, TwinsMakeOneOrderAndAreAnsweredAlike) {
-  std::vector<std::set<std::string>> bodies(20);
+  constexpr std::uint8_t count = 20;
+  std::vector<std::set<std::string>> bodies(count);
   std::vector<Task<>> tasks;
   for (int twin = 0; twin < 10; ++twin) {
-    for (std::uint8_t number = 0; number < bodies.size(); ++number) {
+    for (std::uint8_t number = 0; number < count; ++number) {
       tasks.push_back(place(&orders_, command(number), &bodies[number]));
     }
   }
@@ -112,9 +113,10 @@ TEST_F(Races, TwinsMakeOneOrderAndAreAnsweredAlike) {
 }
 
 TEST_F(Races, NoOrderStandsOnATombstone) {
-  std::vector<std::set<std::string>> bodies(50);
+  constexpr std::uint8_t count = 50;
+  std::vector<std::set<std::string>> bodies(count);
   std::vector<Task<>> tasks;
-  for (std::uint8_t number = 0; number < bodies.size(); ++number) {
+  for (std::uint8_t number = 0; number < count; ++number) {
     for (int twin = 0; twin < 3; ++twin) {
       tasks.push_back(place(&orders_, command(number), &bodies[number]));
     }
@@ -131,9 +133,10 @@ TEST_F(Races, NoOrderStandsOnATombstone) {
 }
 
 TEST_F(Races, TwoSweepsGetDifferentOrders) {
-  std::vector<std::set<std::string>> bodies(60);
+  constexpr std::uint8_t count = 60;
+  std::vector<std::set<std::string>> bodies(count);
   std::vector<Task<>> tasks;
-  for (std::uint8_t number = 0; number < bodies.size(); ++number) {
+  for (std::uint8_t number = 0; number < count; ++number) {
     tasks.push_back(place(&orders_, command(number), &bodies[number]));
   }
   together(std::move(tasks));
@@ -148,9 +151,10 @@ TEST_F(Races, TwoSweepsGetDifferentOrders) {
 }
 
 TEST_F(Races, APaymentAndACancelEndInOneOfTwoWays) {
-  std::vector<std::set<std::string>> bodies(40);
+  constexpr std::uint8_t count = 40;
+  std::vector<std::set<std::string>> bodies(count);
   std::vector<Task<>> tasks;
-  for (std::uint8_t number = 0; number < bodies.size(); ++number) {
+  for (std::uint8_t number = 0; number < count; ++number) {
     tasks.push_back(place(&orders_, command(number), &bodies[number]));
   }
   together(std::move(tasks));

@@ -67,11 +67,11 @@ class PostgresStores final : public Stores {
 
   std::vector<Told> told() override {
     std::vector<Told> all;
-    const std::size_t count = std::stoul(sql(everything + "SELECT count(*) FROM everything"));
+    const std::size_t count = std::stoul(sql(everything_ + "SELECT count(*) FROM everything"));
     for (std::size_t i = 0; i < count; ++i) {
       const auto one = [&](const std::string& column) {
         return sql(
-            everything +
+            everything_ +
             std::format("SELECT {} FROM everything ORDER BY seq OFFSET {} LIMIT 1", column, i));
       };
       all.push_back(
@@ -85,7 +85,7 @@ class PostgresStores final : public Stores {
   }
 
  private:
-  const std::string everything =
+  const std::string everything_ =
       "WITH everything AS (SELECT * FROM published UNION ALL SELECT * FROM outbox) ";
 
   Secret<> dsn_;

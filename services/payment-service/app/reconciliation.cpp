@@ -63,6 +63,7 @@ Task<ReconcileReport> Reconciliation::without_movement(ReconcileReport report,
                                                        std::int64_t last_line,
                                                        std::chrono::milliseconds timeout) {
   std::vector<Uuid> suspects;
+  suspects.reserve(report.differences.size());
   for (const Difference& difference : report.differences) {
     suspects.push_back(difference.transaction);
   }
