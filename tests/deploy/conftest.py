@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from tests.deploy.checked import CHECKOUT
+from tests.deploy.terraform import ENVIRONMENTS, Tree, settings
 
 ANYONE = {"GIT_CONFIG_COUNT": "3", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
           "GIT_CONFIG_KEY_1": "user.name", "GIT_CONFIG_VALUE_1": "A Test",
@@ -98,3 +99,14 @@ def scratch(whole_tree, tmp_path) -> Scratch:
 def small(tmp_path) -> Scratch:
     """For what looks at commits and at the environments alone: ten times quicker than the whole tree."""
     return Scratch(tmp_path / "small", [name for name in tree_files() if name.startswith("deploy/environments/") or name == "README.md"])
+
+
+@pytest.fixture(scope="session")
+def plans(tmp_path_factory) -> dict[str, dict]:
+    """The plan of each root under deploy/terraform/environments, made once."""
+    tree = Tree(tmp_path_factory.mktemp("plans") / "terraform", settings())
+    made = {}
+    for environment in ENVIRONMENTS:
+        tree.init(f"environments/{environment}")
+        made[environment] = tree.plan(f"environments/{environment}")
+    return made

@@ -113,11 +113,12 @@ class Root:
             backend = re.sub(r".*use_lockfile.*\n", "", backend)
         elif locks == "none":
             backend = re.sub(r".*(dynamodb_table|use_lockfile).*\n", "", backend)
+        assert "bucket" not in backend
         backend = backend.replace("dev/terraform.tfstate", key)
         self.key = key
         (folder / "main.tf").write_text("terraform {\n" + backend + "}\n" + ROOT)
         (folder / "moto.tfbackend").write_text(
-            f'endpoints = {{ s3 = "{cloud["url"]}", dynamodb = "{cloud["url"]}" }}\nuse_path_style = true\n'
+            f'bucket = "{cloud["bucket"]}"\nendpoints = {{ s3 = "{cloud["url"]}", dynamodb = "{cloud["url"]}" }}\nuse_path_style = true\n'
             "skip_credentials_validation = true\nskip_metadata_api_check = true\nskip_region_validation = true\n"
             "skip_requesting_account_id = true\nskip_s3_checksum = true\n")
         done = self.run("init", "-input=false", "-backend-config=moto.tfbackend")

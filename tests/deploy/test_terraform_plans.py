@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.machinery
 import importlib.util
+import ipaddress
+import itertools
 import json
 import subprocess
 import sys
@@ -12,7 +15,7 @@ import parliament
 import pytest
 
 from tests.deploy.checked import CHECKOUT
-from tests.deploy.terraform import ENVIRONMENTS, SECRETS, Tree, settings
+from tests.deploy.terraform import ENVIRONMENTS, SECRETS, WRITTEN_ONLY, Tree, settings
 
 JUDGE = CHECKOUT / "deploy/terraform/policies/judge"
 
@@ -35,13 +38,11 @@ def told():
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory, told):
-    tree = Tree(tmp_path_factory.mktemp("plans") / "terraform", told)
-    made = {}
-    for environment in ENVIRONMENTS:
-        tree.init(f"environments/{environment}")
-        made[environment] = tree.plan(f"environments/{environment}")
-    return made
+def dev(tmp_path_factory, told):
+    """To be spoiled and mended."""
+    tree = Tree(tmp_path_factory.mktemp("dev") / "terraform", told)
+    tree.init("environments/dev")
+    return tree
 
 
 def values(plan: dict, kind: str) -> list[dict]:
@@ -66,14 +67,40 @@ def test_the_bootstrap_is_clean(told, tmp_path, checked):
     checked("planned AWS resources", [f"bootstrap {one.address}" for one in judge.resources_of(plan)])
 
 
-def test_environments_have_networks_of_their_own(plans):
-    networks = [values(plan, "aws_vpc")[0]["cidr_block"] for plan in plans.values()]
-    assert len(set(networks)) == len(ENVIRONMENTS)
+def overlapping(networks: dict[str, str]) -> list[str]:
+    pairs = itertools.combinations(sorted(networks), 2)
+    return [f"{one} and {other}" for one, other in pairs
+            if ipaddress.ip_network(networks[one]).overlaps(ipaddress.ip_network(networks[other]))]
 
 
-def test_the_cache_password_is_in_no_plan(plans):
+def test_networks_can_be_joined(plans, checked):
+    networks = {environment: values(plan, "aws_vpc")[0]["cidr_block"] for environment, plan in plans.items()}
+    assert overlapping(networks) == []
+    checked("networks that may be joined", networks)
+    assert overlapping(networks | {"dev": "10.30.0.0/17"}) == ["dev and production"]
+
+
+def test_no_password_that_need_not_be_is_in_a_plan(plans):
     for plan in plans.values():
-        assert SECRETS["TF_VAR_cache_password"] not in json.dumps(plan)
+        assert [name for name in WRITTEN_ONLY if SECRETS[name] in json.dumps(plan)] == []
+    assert SECRETS["TF_VAR_broker_password"] in json.dumps(plans["dev"])  # the one that must: the search finds it
+
+
+def test_a_second_region_takes_no_name_of_the_first(plans, checked):
+    """Roles are the account's and buckets the world's: two regions share them."""
+    names = {place: {(one.type, one.values.get("name") or one.values.get("bucket")) for one in judge.resources_of(plans[place])
+                     if one.type in ("aws_iam_role", "aws_s3_bucket", "aws_iam_openid_connect_provider")}
+             for place in ("production", "production-us-east-1")}
+    assert len(names["production"]) > 8 and len(names["production-us-east-1"]) > 8
+    assert names["production"] & names["production-us-east-1"] == set()
+    checked("names that two regions do not share", [name for _, name in set().union(*names.values()) if name])
+
+
+def test_what_follows_has_the_version_of_what_it_follows(plans):
+    first, second = (values(plans[place], "aws_rds_cluster")[0] for place in ("production", "production-us-east-1"))
+    assert first["global_cluster_identifier"] == second["global_cluster_identifier"] == "stoa-production"
+    assert first["engine_version"] == second["engine_version"]
+    assert values(plans["production"], "aws_rds_global_cluster") and not values(plans["production-us-east-1"], "aws_rds_global_cluster")
 
 
 def test_production_survives_the_loss_of_a_zone(plans):
@@ -88,7 +115,7 @@ def test_production_survives_the_loss_of_a_zone(plans):
 
 PLANTED = {
     "star action": ("modules/iam/main.tf", '"ecr:PutImage"', '"ecr:*"', "no-star-action", "action ecr:*"),
-    "every resource": ("modules/iam/main.tf", "Resource = var.deployer.repository_arns", 'Resource = ["*"]',
+    "every resource": ("modules/iam/main.tf", "Resource = each.value.repository_arns", 'Resource = ["*"]',
                        "no-star-resource", "on every resource"),
     "everybody": ("modules/cluster/main.tf", 'Principal = { Service = "eks.amazonaws.com" }', 'Principal = "*"',
                   "no-star-principal", "everybody is allowed"),
@@ -96,8 +123,14 @@ PLANTED = {
                      "closed-ingress", "open to 0.0.0.0/0"),
     "open API server": ("modules/cluster/main.tf", "endpoint_public_access  = length(var.public_access_cidrs) > 0",
                         "endpoint_public_access  = true", "closed-ingress", "open to 0.0.0.0/0"),
-    "unencrypted database": ("modules/database/main.tf", "storage_encrypted         = true", "storage_encrypted         = false",
+    "unencrypted database": ("modules/database/main.tf", "storage_encrypted         = true\n  kms_key_id", "storage_encrypted         = false\n  kms_key_id",
                              "encrypted", "not encrypted"),
+    "unencrypted secret": ("modules/secrets/main.tf", "kms_key_id                     = var.kms_key_arn", "kms_key_id                     = null",
+                           "encrypted", "not encrypted"),
+    "password in the state": ("modules/database/main.tf", "master_password_wo            = var.replicated ? var.superuser_password : null",
+                              'master_password = "of-everybody-who-may-read-the-state"', "holds-no-value", "master_password would be"),
+    "secrets of operators": ("platform/main.tf", '"secret:${var.home.name}/*"', '"secret:${var.home.name}*"', "own-secrets",
+                             "secrets of others"),
     "unencrypted wire": ("modules/cache/main.tf", "transit_encryption_enabled = true", "transit_encryption_enabled = false",
                          "encrypted", "not encrypted"),
     "unencrypted disk": ("modules/cluster/main.tf", "encrypted             = true", "encrypted             = false",
@@ -114,12 +147,10 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_a_planted_fault_is_found(plant, told, tmp_path, checked):
+def test_a_planted_fault_is_found(plant, dev, checked):
     file, old, new, rule, what = PLANTED[plant]
-    tree = Tree(tmp_path / "terraform", told)
-    tree.change(file, old, new)
-    tree.init("environments/dev")
-    findings = judge.judge(tree.plan("environments/dev"))
+    with dev.spoiled(file, old, new):
+        findings = judge.judge(dev.plan("environments/dev"))
     assert any(found == rule and what in said for _, found, said in findings), findings
     assert {found for _, found, _ in findings} == {rule}
     checked("planted faults that the policies refused", [plant])
@@ -138,6 +169,21 @@ def test_a_policy_that_the_plan_does_not_know_is_a_finding():
     change = {"address": "aws_iam_role_policy.x", "type": "aws_iam_role_policy", "mode": "managed",
               "change": {"after": {"name": "x"}, "after_unknown": {"policy": True}}}
     assert [rule for _, rule, _ in judge.judge({"resource_changes": [change]})] == ["readable-policies"]
+
+
+def test_the_value_of_a_secret_in_the_plan_is_a_finding():
+    for after, unknown in (({"secret_string": "x"}, {}), ({}, {"secret_string": True})):
+        change = {"address": "aws_secretsmanager_secret_version.x", "type": "aws_secretsmanager_secret_version", "mode": "managed",
+                  "change": {"after": after, "after_unknown": unknown}}
+        assert [rule for _, rule, _ in judge.judge({"resource_changes": [change]})] == ["holds-no-value"]
+
+
+def test_a_copy_of_a_secret_without_our_key_is_a_finding(plans):
+    changes = [change for change in plans["production"]["resource_changes"] if change["type"] == "aws_secretsmanager_secret"]
+    assert judge.judge({"resource_changes": changes}) == []
+    spoiled = copy.deepcopy(changes)
+    spoiled[0]["change"]["after"]["replica"][0]["kms_key_id"] = None
+    assert [rule for _, rule, _ in judge.judge({"resource_changes": spoiled})] == ["encrypted"]
 
 
 # The ARNs of the plan are invented, so whether an action fits its resource cannot be told here.

@@ -1,12 +1,13 @@
-# One environment: the modules, wired. What differs between environments is in environments/<name>/main.tf.
+# One region of an environment: the modules, wired. What the regions share is in global/, what differs between
+# environments in environments/<name>/main.tf.
 locals {
-  name  = "stoa-${var.environment}"
+  # Roles and buckets are the account's or the world's: a region that follows has names of its own.
+  follower = var.region != var.home.region
+  name     = local.follower ? "${var.home.name}-${var.region}" : var.home.name
+
   tags  = { project = "stoa", environment = var.environment, owner = var.owner }
   zones = [for letter in ["a", "b", "c"] : "${var.region}${letter}"]
   arn   = "arn:aws:%s:${var.region}:${var.account_id}:%s"
-
-  # The images of deploy/images/Dockerfile; a test compares the two.
-  images = ["api-gateway", "mail-sink", "notification-service", "order-service", "payment-service", "payment-simulator", "product-service", "tools", "user-service"]
 }
 
 module "kms" {
@@ -18,11 +19,10 @@ module "kms" {
   tags       = local.tags
 
   keys = {
-    cluster  = { description = "secrets in etcd", via = ["eks"] }
-    data     = { description = "databases, cache and broker", via = ["rds", "elasticache", "mq", "secretsmanager"], principals = ["logs.${var.region}.amazonaws.com"] }
-    disks    = { description = "disks of nodes and volumes", via = ["ec2"], roles = ["arn:aws:iam::${var.account_id}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"] }
-    logs     = { description = "logs, traces and alarms", via = ["s3"], principals = ["logs.${var.region}.amazonaws.com", "cloudwatch.amazonaws.com"] }
-    registry = { description = "images", via = ["ecr"] }
+    cluster = { description = "secrets in etcd", via = ["eks"] }
+    data    = { description = "databases, cache and broker", via = ["rds", "elasticache", "mq", "secretsmanager"], principals = ["logs.${var.region}.amazonaws.com"] }
+    disks   = { description = "disks of nodes and volumes", via = ["ec2"], roles = ["arn:aws:iam::${var.account_id}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"] }
+    logs    = { description = "logs, traces and alarms", via = ["s3"], principals = ["logs.${var.region}.amazonaws.com", "cloudwatch.amazonaws.com"] }
   }
 }
 
@@ -36,15 +36,6 @@ module "network" {
   nat_gateway_per_zone = var.network.nat_gateway_per_zone
   kms_key_arn          = module.kms.key_arns["logs"]
   tags                 = local.tags
-}
-
-module "registry" {
-  source = "../modules/registry"
-
-  name        = local.name
-  images      = local.images
-  kms_key_arn = module.kms.key_arns["registry"]
-  tags        = local.tags
 }
 
 module "cluster" {
@@ -79,6 +70,9 @@ module "database" {
   reader_count             = var.database.reader_count
   backup_retention_days    = var.database.backup_retention_days
   deletion_protection      = var.protected
+  replicated               = !local.follower && length(var.home.follower_regions) > 0
+  follows                  = local.follower ? var.home.name : null
+  superuser_password       = var.superuser_password
   tags                     = local.tags
 }
 
@@ -110,12 +104,15 @@ module "broker" {
   tags                     = local.tags
 }
 
-module "dns" {
-  source = "../modules/dns"
+module "certificate" {
+  source = "../modules/certificate"
 
-  name   = local.name
-  domain = var.domain
-  tags   = local.tags
+  name                = local.name
+  domain              = var.home.domain
+  hosts               = setunion(["api"], var.hosts)
+  zone_id             = var.home.zone_id
+  validated_elsewhere = local.follower ? [var.home.domain, "api.${var.home.domain}"] : []
+  tags                = local.tags
 }
 
 module "observability" {
@@ -126,12 +123,19 @@ module "observability" {
   kms_key_arn = module.kms.key_arns["logs"]
   tags        = local.tags
 
-  alarms = {
-    database-cpu     = { description = "The database has no CPU left: queries queue.", namespace = "AWS/RDS", metric = "CPUUtilization", dimensions = { DBClusterIdentifier = local.name }, threshold = 85, minutes = 10 }
-    database-replica = { description = "The readers are behind the writer: the catalogue is old.", namespace = "AWS/RDS", metric = "AuroraReplicaLagMaximum", dimensions = { DBClusterIdentifier = local.name }, threshold = 2000 }
-    broker-memory    = { description = "The broker is near its memory alarm, at which it stops taking messages.", namespace = "AWS/AmazonMQ", metric = "RabbitMQMemUsed", dimensions = { Broker = local.name }, threshold = 1200000000 }
-    cache-cpu        = { description = "Redis has one thread, and it is busy.", namespace = "AWS/ElastiCache", metric = "EngineCPUUtilization", dimensions = { ReplicationGroupId = local.name }, threshold = 85 }
-  }
+  alarms = merge(
+    {
+      database-cpu  = { description = "The database has no CPU left: queries queue.", namespace = "AWS/RDS", metric = "CPUUtilization", dimensions = { DBClusterIdentifier = local.name }, threshold = 85, minutes = 10 }
+      broker-memory = { description = "The broker is near its memory alarm, at which it stops taking messages.", namespace = "AWS/AmazonMQ", metric = "RabbitMQMemUsed", dimensions = { Broker = local.name }, threshold = 1200000000 }
+      cache-cpu     = { description = "Redis has one thread, and it is busy.", namespace = "AWS/ElastiCache", metric = "EngineCPUUtilization", dimensions = { ReplicationGroupId = local.name }, threshold = 85 }
+    },
+    var.database.reader_count == 0 ? {} : {
+      database-replica = { description = "The readers are behind the writer: the catalogue is old.", namespace = "AWS/RDS", metric = "AuroraReplicaLagMaximum", dimensions = { DBClusterIdentifier = local.name }, threshold = 2000 }
+    },
+    !local.follower ? {} : {
+      database-follows = { description = "This region is more than half a minute behind the first: what is lost with that one is more than was promised.", namespace = "AWS/RDS", metric = "AuroraGlobalDBReplicationLag", dimensions = { DBClusterIdentifier = local.name }, threshold = 30000 }
+    },
+  )
 }
 
 module "iam" {
@@ -142,27 +146,21 @@ module "iam" {
   cluster_name = module.cluster.name
   tags         = local.tags
 
-  deployer = {
-    issuer          = "token.actions.githubusercontent.com"
-    subjects        = ["repo:${var.repository}:environment:${var.environment}"]
-    repository_arns = values(module.registry.repository_arns)
-  }
-
   # The services themselves need nothing of AWS: External Secrets hands them their passwords.
   workloads = {
     external-secrets = {
       namespace       = "external-secrets"
       service_account = "external-secrets"
       statements = [
-        { sid = "ReadOwnSecrets", actions = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], resources = [format(local.arn, "secretsmanager", "secret:${local.name}/*")] },
-        { sid = "DecryptThem", actions = ["kms:Decrypt"], resources = [module.kms.key_arns["data"]] },
+        { sid = "ReadOwnSecrets", actions = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], resources = [format(local.arn, "secretsmanager", "secret:${var.home.name}/*")] },
+        { sid = "DecryptThem", actions = ["kms:Decrypt"], resources = [var.home.secrets_key_arns[var.region]] },
       ]
     }
     external-dns = {
       namespace       = "external-dns"
       service_account = "external-dns"
       statements = [
-        { sid = "WriteOwnZone", actions = ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], resources = [module.dns.zone_arn] },
+        { sid = "WriteOwnZone", actions = ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], resources = [var.home.zone_arn] },
         { sid = "FindZone", actions = ["route53:ListHostedZones"], resources = ["*"] },
       ]
     }

@@ -14,27 +14,36 @@ output "stores" {
   }
 }
 
-output "repositories" {
-  description = "Where each image is pushed to."
-  value       = module.registry.repository_urls
+output "network" {
+  description = "Addresses of the network, and those that calls to the world come from."
+  value       = { cidr = module.network.cidr, nat_addresses = module.network.nat_addresses }
+}
+
+output "size" {
+  description = "How many there are of what fails alone, and whether the API server is reached from outside."
+  value = {
+    zones              = length(module.network.subnet_ids["private"])
+    nat_gateways       = length(module.network.nat_addresses)
+    database_instances = length(module.database.instances)
+    database_follows   = module.database.follows
+    cache_nodes        = var.cache.node_count
+    brokers            = var.broker.clustered ? 3 : 1
+    public_api_server  = length(var.cluster.public_access_cidrs) > 0
+    protected          = var.protected
+  }
 }
 
 output "roles" {
-  description = "Roles of the workloads and of the pipeline."
-  value       = merge(module.iam.workload_role_arns, { deployer = module.iam.deployer_role_arn })
-}
-
-output "name_servers" {
-  description = "What the parent domain delegates to."
-  value       = module.dns.name_servers
+  description = "Roles of the workloads."
+  value       = module.iam.workload_role_arns
 }
 
 output "certificate_arn" {
-  description = "Certificate of the shop's names."
-  value       = module.dns.certificate_arn
+  description = "Certificate of the shop's names in this region."
+  value       = module.certificate.arn
 }
 
-output "images" {
-  description = "Images that have a repository."
-  value       = local.images
+output "tags" {
+  description = "Tags of every resource."
+  value       = local.tags
 }

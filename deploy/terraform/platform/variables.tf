@@ -24,7 +24,7 @@ variable "account_id" {
 }
 
 variable "region" {
-  description = "Region of the environment."
+  description = "Region that this is."
   type        = string
 
   validation {
@@ -33,19 +33,33 @@ variable "region" {
   }
 }
 
-variable "domain" {
-  description = "Domain of the shop in this environment."
-  type        = string
-}
-
-variable "repository" {
-  description = "Repository whose pipeline pushes images, as owner/name."
-  type        = string
+variable "home" {
+  description = "What the regions of the environment share: the output `home` of global. In another region than its own, the database follows."
+  type = object({
+    name             = string
+    region           = string
+    follower_regions = set(string)
+    domain           = string
+    zone_id          = string
+    zone_arn         = string
+    secrets_key_arns = map(string)
+  })
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.repository))
-    error_message = "A repository is given as owner/name."
+    condition     = var.region == var.home.region || contains(var.home.follower_regions, var.region)
+    error_message = "The first region does not know this one: name it among its follower_regions."
   }
+
+  validation {
+    condition     = contains(keys(var.home.secrets_key_arns), var.region)
+    error_message = "The secrets have no key in this region."
+  }
+}
+
+variable "hosts" {
+  description = "Names below the domain that this region alone answers to, as us."
+  type        = set(string)
+  default     = []
 }
 
 variable "network" {
@@ -122,4 +136,12 @@ variable "broker_password" {
   description = "Password of the broker's administrator."
   type        = string
   sensitive   = true
+}
+
+variable "superuser_password" {
+  description = "Password of the global database's superuser, where there is one; in neither plan nor state."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+  default     = null
 }

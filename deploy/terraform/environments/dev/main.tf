@@ -1,18 +1,32 @@
 # Development: one of everything that may be one, and nothing that must outlive the week.
+locals {
+  region = "eu-west-1"
+}
+
 provider "aws" {
-  region              = "eu-west-1"
-  allowed_account_ids = ["111111111111"]
+  region              = local.region
+  allowed_account_ids = [var.account_id]
+}
+
+module "global" {
+  source = "../../global"
+
+  environment = "dev"
+  owner       = var.owner
+  account_id  = var.account_id
+  region      = local.region
+  domain      = var.domain
+  repository  = var.repository
 }
 
 module "platform" {
   source = "../../platform"
 
   environment     = "dev"
-  owner           = "platform"
-  account_id      = "111111111111"
-  region          = "eu-west-1"
-  domain          = "dev.shop.example.com"
-  repository      = "example/stoa"
+  owner           = var.owner
+  account_id      = var.account_id
+  region          = local.region
+  home            = module.global.home
   cache_password  = var.cache_password
   broker_password = var.broker_password
 
@@ -20,7 +34,7 @@ module "platform" {
 
   cluster = {
     version = "1.35"
-    access  = { developers = { principal_arn = "arn:aws:iam::111111111111:role/developers", policy = "AmazonEKSEditPolicy", namespaces = ["stoa"] } }
+    access  = { developers = { principal_arn = "arn:aws:iam::${var.account_id}:role/developers", policy = "AmazonEKSEditPolicy", namespaces = ["stoa"] } }
 
     node_groups = {
       general = { instance_types = ["m7i.large", "m6i.large", "m5.large"], min = 2, max = 4, capacity = "SPOT" }

@@ -8,10 +8,9 @@ terraform {
     }
   }
 
-  # A backend takes no variables: the bucket of bootstrap/ is named here. The lock file in the bucket is the current
-  # way to lock; the table is the older one, for programs that know no other.
+  # The bucket is named when it is told (init -backend-config=bucket=…): a backend takes no variables. The lock file in
+  # the bucket is the current way to lock; the table is the older one, for programs that know no other.
   backend "s3" {
-    bucket         = "stoa-terraform-000000000000"
     key            = "dev/terraform.tfstate"
     region         = "eu-west-1"
     encrypt        = true

@@ -1,26 +1,42 @@
 # Production.
+locals {
+  region = "eu-west-1"
+}
+
 provider "aws" {
-  region              = "eu-west-1"
-  allowed_account_ids = ["333333333333"]
+  region              = local.region
+  allowed_account_ids = [var.account_id]
+}
+
+module "global" {
+  source = "../../global"
+
+  environment      = "production"
+  owner            = var.owner
+  account_id       = var.account_id
+  region           = local.region
+  domain           = var.domain
+  repository       = var.repository
+  follower_regions = ["us-east-1"]
 }
 
 module "platform" {
   source = "../../platform"
 
-  environment     = "production"
-  owner           = "platform"
-  account_id      = "333333333333"
-  region          = "eu-west-1"
-  domain          = "shop.example.com"
-  repository      = "example/stoa"
-  cache_password  = var.cache_password
-  broker_password = var.broker_password
+  environment        = "production"
+  owner              = var.owner
+  account_id         = var.account_id
+  region             = local.region
+  home               = module.global.home
+  cache_password     = var.cache_password
+  broker_password    = var.broker_password
+  superuser_password = var.superuser_password
 
   network = { cidr = "10.30.0.0/16" }
 
   cluster = {
     version = "1.35"
-    access  = { on-call = { principal_arn = "arn:aws:iam::333333333333:role/on-call", policy = "AmazonEKSAdminPolicy", namespaces = ["stoa"] } }
+    access  = { on-call = { principal_arn = "arn:aws:iam::${var.account_id}:role/on-call", policy = "AmazonEKSAdminPolicy", namespaces = ["stoa"] } }
 
     node_groups = {
       system  = { instance_types = ["m7i.large"], min = 3, max = 6 }

@@ -1,18 +1,32 @@
 # Staging: the shape of production, at a smaller size, so that what works here works there.
+locals {
+  region = "eu-west-1"
+}
+
 provider "aws" {
-  region              = "eu-west-1"
-  allowed_account_ids = ["222222222222"]
+  region              = local.region
+  allowed_account_ids = [var.account_id]
+}
+
+module "global" {
+  source = "../../global"
+
+  environment = "staging"
+  owner       = var.owner
+  account_id  = var.account_id
+  region      = local.region
+  domain      = var.domain
+  repository  = var.repository
 }
 
 module "platform" {
   source = "../../platform"
 
   environment     = "staging"
-  owner           = "platform"
-  account_id      = "222222222222"
-  region          = "eu-west-1"
-  domain          = "staging.shop.example.com"
-  repository      = "example/stoa"
+  owner           = var.owner
+  account_id      = var.account_id
+  region          = local.region
+  home            = module.global.home
   cache_password  = var.cache_password
   broker_password = var.broker_password
 
@@ -20,7 +34,7 @@ module "platform" {
 
   cluster = {
     version = "1.35"
-    access  = { developers = { principal_arn = "arn:aws:iam::222222222222:role/developers", policy = "AmazonEKSViewPolicy" } }
+    access  = { developers = { principal_arn = "arn:aws:iam::${var.account_id}:role/developers", policy = "AmazonEKSViewPolicy" } }
 
     node_groups = {
       system  = { instance_types = ["m7i.large"], min = 3, max = 3 }

@@ -2,13 +2,8 @@ locals {
   family    = "aurora-postgresql${split(".", var.engine_version)[0]}"
   instances = merge({ writer = 0 }, { for number in range(1, var.reader_count + 1) : "reader-${number}" => number })
 
-  # Two roles of each service and the auditor, as in deploy/postgres/bootstrap.sql; the names are those of the files
-  # that bootstrap.sql reads.
-  secrets = merge(
-    { audit-password = "Reads every database, writes nowhere." },
-    { for service, database in var.services : "${service}/database-password" => "Reads and writes rows of ${database}." },
-    { for service, database in var.services : "${service}/migrate-password" => "Owns the schema of ${database}." },
-  )
+  # A member of a global database cannot have its password kept by AWS; a follower has the one of whom it follows.
+  alone = !var.replicated && var.follows == null
 
   # Of the whole cluster; what needs a restart is marked so.
   parameters = {
@@ -63,6 +58,18 @@ resource "aws_rds_cluster_parameter_group" "this" {
   }
 }
 
+# What clusters of several regions are members of: the first writes, the others follow within a second or so.
+resource "aws_rds_global_cluster" "this" {
+  for_each = var.replicated ? toset([var.name]) : toset([])
+
+  global_cluster_identifier = each.key
+  engine                    = "aurora-postgresql"
+  engine_version            = var.engine_version
+  storage_encrypted         = true
+  deletion_protection       = var.deletion_protection
+  tags                      = var.tags
+}
+
 resource "aws_rds_cluster" "this" {
   cluster_identifier              = var.name
   engine                          = "aurora-postgresql"
@@ -72,10 +79,14 @@ resource "aws_rds_cluster" "this" {
   db_cluster_parameter_group_name = aws_rds_cluster_parameter_group.this.name
   port                            = 5432
 
-  # AWS makes, keeps and turns the superuser's password; it is in no state and no variable.
-  master_username               = "postgres"
-  manage_master_user_password   = true
-  master_user_secret_kms_key_id = var.kms_key_arn
+  # Alone, AWS makes, keeps and turns the superuser's password. In a global database that is not to be had: there it
+  # is a write-only argument. Either way it is in no plan and no state.
+  global_cluster_identifier     = var.follows != null ? var.follows : one([for cluster in aws_rds_global_cluster.this : cluster.global_cluster_identifier])
+  master_username               = var.follows == null ? "postgres" : null
+  manage_master_user_password   = local.alone ? true : null
+  master_user_secret_kms_key_id = local.alone ? var.kms_key_arn : null
+  master_password_wo            = var.replicated ? var.superuser_password : null
+  master_password_wo_version    = var.replicated ? var.superuser_password_version : null
 
   storage_encrypted         = true
   kms_key_id                = var.kms_key_arn
@@ -92,6 +103,11 @@ resource "aws_rds_cluster" "this" {
   allow_major_version_upgrade         = false
   apply_immediately                   = false
   tags                                = var.tags
+
+  # Who follows whom is changed by a fail-over, not by a plan.
+  lifecycle {
+    ignore_changes = [replication_source_identifier, global_cluster_identifier]
+  }
 
   dynamic "serverlessv2_scaling_configuration" {
     for_each = var.instance_class == "db.serverless" ? [var.capacity] : []
@@ -139,16 +155,4 @@ resource "aws_rds_cluster_instance" "this" {
   auto_minor_version_upgrade      = true
   copy_tags_to_snapshot           = true
   tags                            = var.tags
-}
-
-# The places of the passwords, without the passwords: those are written once by the bootstrap job and read by
-# External Secrets, so Terraform and its state never see them.
-resource "aws_secretsmanager_secret" "role" {
-  for_each = local.secrets
-
-  name                    = "${var.name}/${each.key}"
-  description             = each.value
-  kms_key_id              = var.kms_key_arn
-  recovery_window_in_days = 30
-  tags                    = var.tags
 }

@@ -9,13 +9,18 @@ output "reader_endpoint" {
 }
 
 output "superuser_secret_arn" {
-  description = "Secret with the superuser's password, for the bootstrap job alone."
+  description = "Secret with the superuser's password, for the bootstrap job alone; null in a global database."
   value       = one(aws_rds_cluster.this.master_user_secret[*].secret_arn)
 }
 
-output "role_secret_arns" {
-  description = "Secret of each role, by the name of the file that bootstrap.sql reads."
-  value       = { for name, secret in aws_secretsmanager_secret.role : name => secret.arn }
+output "instances" {
+  description = "Names of the instances."
+  value       = [for instance in aws_rds_cluster_instance.this : instance.identifier]
+}
+
+output "follows" {
+  description = "Whether the cluster is read only until it is promoted."
+  value       = var.follows != null
 }
 
 output "databases" {

@@ -39,7 +39,7 @@ variable "client_security_group_id" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts storage, backups, insights and the secrets of the roles."
+  description = "Key that encrypts storage, backups and insights."
   type        = string
 
   validation {
@@ -93,7 +93,7 @@ variable "reader_count" {
 }
 
 variable "services" {
-  description = "Database of each service. Databases and roles are made by deploy/postgres/bootstrap.sql, which reads the passwords of the secrets that this module makes."
+  description = "Database of each service. Databases and roles are made by deploy/postgres/bootstrap.sql, which a test compares."
   type        = map(string)
   default = {
     user-service         = "users"
@@ -124,4 +124,45 @@ variable "deletion_protection" {
   description = "Refuse to delete the cluster."
   type        = bool
   default     = true
+}
+
+variable "replicated" {
+  description = "Make this cluster the first of a global database, which clusters of other regions follow."
+  type        = bool
+  default     = false
+}
+
+variable "follows" {
+  description = "Global database that this cluster follows: it is read only until it is promoted. Null: it writes itself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.follows == null || !var.replicated
+    error_message = "A cluster is the first of a global database or follows one."
+  }
+}
+
+variable "superuser_password" {
+  description = "Password of the superuser of a global database, for which AWS keeps none. Sent to AWS and stored nowhere."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+  default     = null
+
+  validation {
+    condition     = !var.replicated || can(regex("^[A-Za-z0-9_-]{32,128}$", var.superuser_password))
+    error_message = "A global database needs a password of 32 to 128 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "superuser_password_version" {
+  description = "Raise it to send a new password."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.superuser_password_version >= 1
+    error_message = "Versions count from 1."
+  }
 }

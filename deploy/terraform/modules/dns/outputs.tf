@@ -1,6 +1,7 @@
 output "zone_id" {
-  description = "Zone that external-dns writes to."
+  description = "Zone that external-dns writes to, once it says who may issue certificates."
   value       = aws_route53_zone.this.zone_id
+  depends_on  = [aws_route53_record.issuers]
 }
 
 output "zone_arn" {
@@ -11,9 +12,4 @@ output "zone_arn" {
 output "name_servers" {
   description = "What the parent domain delegates to."
   value       = aws_route53_zone.this.name_servers
-}
-
-output "certificate_arn" {
-  description = "Certificate, once it is valid."
-  value       = aws_acm_certificate_validation.this.certificate_arn
 }

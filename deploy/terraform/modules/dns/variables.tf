@@ -28,17 +28,6 @@ variable "domain" {
   }
 }
 
-variable "hosts" {
-  description = "Names below the domain that the certificate holds too, as api."
-  type        = set(string)
-  default     = ["api"]
-
-  validation {
-    condition     = alltrue([for host in var.hosts : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", host))])
-    error_message = "A host is one label: no dot, no wildcard."
-  }
-}
-
 variable "certificate_issuers" {
   description = "Who may issue certificates for the domain."
   type        = set(string)

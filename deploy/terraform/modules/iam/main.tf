@@ -1,3 +1,7 @@
+locals {
+  deployers = { for name, deployer in { push = var.deployer } : name => deployer if deployer != null }
+}
+
 resource "aws_iam_role" "workload" {
   for_each = var.workloads
 
@@ -51,12 +55,16 @@ resource "aws_eks_pod_identity_association" "workload" {
 }
 
 resource "aws_iam_openid_connect_provider" "deployer" {
-  url            = "https://${var.deployer.issuer}"
+  for_each = local.deployers
+
+  url            = "https://${each.value.issuer}"
   client_id_list = ["sts.amazonaws.com"]
   tags           = var.tags
 }
 
 resource "aws_iam_role" "deployer" {
+  for_each = local.deployers
+
   name                 = "${var.name}-deployer"
   description          = "Pushes images; may not touch anything else."
   max_session_duration = 3600
@@ -66,12 +74,12 @@ resource "aws_iam_role" "deployer" {
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = { Federated = aws_iam_openid_connect_provider.deployer.arn }
+      Principal = { Federated = aws_iam_openid_connect_provider.deployer[each.key].arn }
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
         StringEquals = {
-          "${var.deployer.issuer}:aud" = "sts.amazonaws.com"
-          "${var.deployer.issuer}:sub" = var.deployer.subjects
+          "${each.value.issuer}:aud" = "sts.amazonaws.com"
+          "${each.value.issuer}:sub" = each.value.subjects
         }
       }
     }]
@@ -79,8 +87,10 @@ resource "aws_iam_role" "deployer" {
 }
 
 resource "aws_iam_role_policy" "deployer" {
+  for_each = local.deployers
+
   name = "push-images"
-  role = aws_iam_role.deployer.id
+  role = aws_iam_role.deployer[each.key].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -99,7 +109,7 @@ resource "aws_iam_role_policy" "deployer" {
           "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
           "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
         ]
-        Resource = var.deployer.repository_arns
+        Resource = each.value.repository_arns
       },
     ]
   })

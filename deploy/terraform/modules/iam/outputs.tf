@@ -4,6 +4,6 @@ output "workload_role_arns" {
 }
 
 output "deployer_role_arn" {
-  description = "Role that the pipeline takes to push images."
-  value       = aws_iam_role.deployer.arn
+  description = "Role that the pipeline takes to push images; null without one."
+  value       = one([for role in aws_iam_role.deployer : role.arn])
 }

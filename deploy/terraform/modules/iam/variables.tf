@@ -29,8 +29,14 @@ variable "account_id" {
 }
 
 variable "cluster_name" {
-  description = "Cluster whose service accounts take the roles, by Pod Identity."
+  description = "Cluster whose service accounts take the roles, by Pod Identity; not needed where there are none."
   type        = string
+  default     = null
+
+  validation {
+    condition     = length(var.workloads) == 0 || var.cluster_name != null
+    error_message = "Workloads run in a cluster."
+  }
 }
 
 variable "workloads" {
@@ -45,6 +51,7 @@ variable "workloads" {
       conditions = optional(map(map(list(string))), {})
     }))
   }))
+  default = {}
 
   validation {
     condition     = alltrue(flatten([for workload in values(var.workloads) : [for statement in workload.statements : [for action in statement.actions : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))]]]))
@@ -63,15 +70,16 @@ variable "workloads" {
 }
 
 variable "deployer" {
-  description = "The pipeline that pushes images: the issuer of its tokens, the only subjects it may come from, and the repositories it pushes to."
+  description = "The pipeline that pushes images: the issuer of its tokens, the only subjects it may come from, and the repositories it pushes to. Null: nothing pushes here."
   type = object({
     issuer          = string
     subjects        = list(string)
     repository_arns = list(string)
   })
+  default = null
 
   validation {
-    condition     = can(regex("^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)*$", var.deployer.issuer)) && length(var.deployer.subjects) > 0 && alltrue([for subject in var.deployer.subjects : !strcontains(subject, "*")])
+    condition     = var.deployer == null ? true : can(regex("^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)*$", var.deployer.issuer)) && length(var.deployer.subjects) > 0 && alltrue([for subject in var.deployer.subjects : !strcontains(subject, "*")])
     error_message = "The issuer is a host without https://, and each subject is pinned, without a wildcard."
   }
 }

@@ -58,6 +58,17 @@ variable "keys" {
   }
 }
 
+variable "replica_regions" {
+  description = "Regions that have the same keys too."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for region in var.replica_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region)) && region != var.region])
+    error_message = "A replica is in another region, of the form us-east-1."
+  }
+}
+
 variable "deletion_window_days" {
   description = "Days between ordering a key's deletion and the loss of all it encrypted."
   type        = number

@@ -38,6 +38,27 @@ variable "kms_key_arn" {
   }
 }
 
+variable "account_id" {
+  description = "Account of the registry."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account id has twelve digits."
+  }
+}
+
+variable "replica_key_arns" {
+  description = "Regions that every image is copied to, and the key that encrypts the layers there."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for region, key in var.replica_key_arns : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region)) && can(regex("^arn:aws[a-z-]*:kms:", key))])
+    error_message = "A copy has a region, as us-east-1, and a key of ours there, given by its ARN."
+  }
+}
+
 variable "release_count" {
   description = "How many released images of a repository are kept to roll back to."
   type        = number

@@ -35,8 +35,8 @@ run "everything_at_rest_is_encrypted" {
   command = plan
 
   assert {
-    condition     = aws_rds_cluster.this.storage_encrypted && aws_rds_cluster.this.kms_key_id == var.kms_key_arn && alltrue([for instance in aws_rds_cluster_instance.this : instance.performance_insights_kms_key_id == var.kms_key_arn]) && alltrue([for secret in aws_secretsmanager_secret.role : secret.kms_key_id == var.kms_key_arn])
-    error_message = "Storage, insights and secrets are encrypted by our key."
+    condition     = aws_rds_cluster.this.storage_encrypted && aws_rds_cluster.this.kms_key_id == var.kms_key_arn && alltrue([for instance in aws_rds_cluster_instance.this : instance.performance_insights_kms_key_id == var.kms_key_arn])
+    error_message = "Storage and insights are encrypted by our key."
   }
 }
 
@@ -67,13 +67,74 @@ run "a_deleted_cluster_leaves_its_data" {
   }
 }
 
-run "two_roles_a_service_and_the_auditor" {
+run "alone_it_is_no_member_of_anything" {
   command = plan
 
   assert {
-    condition     = length(aws_secretsmanager_secret.role) == 11 && aws_secretsmanager_secret.role["order-service/migrate-password"].name == "stoa-test/order-service/migrate-password"
-    error_message = "Five services have two roles each; the auditor has one."
+    condition     = length(aws_rds_global_cluster.this) == 0 && aws_rds_cluster.this.master_username == "postgres"
+    error_message = "No global database unless one is asked for."
   }
+}
+
+run "the_first_of_a_global_database_writes" {
+  command = plan
+
+  variables {
+    replicated         = true
+    superuser_password = "0123456789abcdef0123456789abcdef"
+  }
+
+  assert {
+    condition     = aws_rds_global_cluster.this["stoa-test"].storage_encrypted && aws_rds_global_cluster.this["stoa-test"].deletion_protection && aws_rds_global_cluster.this["stoa-test"].engine_version == aws_rds_cluster.this.engine_version
+    error_message = "The global database is encrypted, protected and of the version of its first member."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.global_cluster_identifier == "stoa-test" && aws_rds_cluster.this.master_username == "postgres" && aws_rds_cluster.this.manage_master_user_password == null && aws_rds_cluster.this.master_password == null && aws_rds_cluster.this.master_password_wo_version == 1
+    error_message = "The first member has a superuser, whose password is written and not kept."
+  }
+}
+
+run "a_follower_has_no_superuser_of_its_own" {
+  command = plan
+
+  variables {
+    follows      = "stoa-other"
+    reader_count = 0
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.global_cluster_identifier == "stoa-other" && aws_rds_cluster.this.master_password_wo_version == null && length(aws_rds_global_cluster.this) == 0 && output.follows
+    error_message = "It follows, and has the roles of whom it follows."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.storage_encrypted && aws_rds_cluster.this.kms_key_id == var.kms_key_arn && aws_rds_cluster.this.deletion_protection && length(aws_rds_cluster_instance.this) == 1
+    error_message = "A follower is encrypted by the key of its own region, and protected."
+  }
+}
+
+run "a_global_database_with_a_short_password_is_refused" {
+  command = plan
+
+  variables {
+    replicated         = true
+    superuser_password = "short"
+  }
+
+  expect_failures = [var.superuser_password]
+}
+
+run "first_and_follower_at_once_is_refused" {
+  command = plan
+
+  variables {
+    replicated         = true
+    follows            = "stoa-other"
+    superuser_password = "0123456789abcdef0123456789abcdef"
+  }
+
+  expect_failures = [var.follows]
 }
 
 run "only_the_nodes_get_in" {

@@ -1,13 +1,4 @@
-mock_provider "aws" {
-  mock_resource "aws_acm_certificate" {
-    defaults = {
-      domain_validation_options = [
-        { domain_name = "shop.example.com", resource_record_name = "_a.shop.example.com", resource_record_type = "CNAME", resource_record_value = "_a.acm-validations.aws" },
-        { domain_name = "api.shop.example.com", resource_record_name = "_b.shop.example.com", resource_record_type = "CNAME", resource_record_value = "_b.acm-validations.aws" },
-      ]
-    }
-  }
-}
+mock_provider "aws" {}
 
 variables {
   name   = "stoa-test"
@@ -24,20 +15,6 @@ run "only_the_named_issuer_makes_certificates" {
   }
 }
 
-run "every_name_of_the_certificate_is_validated" {
-  command = apply
-
-  assert {
-    condition     = toset(keys(aws_route53_record.validation)) == toset(["shop.example.com", "api.shop.example.com"]) && aws_route53_record.validation["api.shop.example.com"].name == "_b.shop.example.com"
-    error_message = "Each name has its own validation record."
-  }
-
-  assert {
-    condition     = aws_acm_certificate.this.validation_method == "DNS" && aws_acm_certificate.this.key_algorithm == "EC_prime256v1"
-    error_message = "Validated by DNS, so it renews by itself."
-  }
-}
-
 run "the_zone_is_not_lost_with_its_records" {
   command = plan
 
@@ -45,16 +22,6 @@ run "the_zone_is_not_lost_with_its_records" {
     condition     = !aws_route53_zone.this.force_destroy
     error_message = "A zone with records cannot be destroyed."
   }
-}
-
-run "a_wildcard_host_is_refused" {
-  command = plan
-
-  variables {
-    hosts = ["*"]
-  }
-
-  expect_failures = [var.hosts]
 }
 
 run "a_domain_with_a_final_dot_is_refused" {
@@ -65,4 +32,14 @@ run "a_domain_with_a_final_dot_is_refused" {
   }
 
   expect_failures = [var.domain]
+}
+
+run "a_zone_for_which_nobody_may_issue_is_refused" {
+  command = plan
+
+  variables {
+    certificate_issuers = []
+  }
+
+  expect_failures = [var.certificate_issuers]
 }

@@ -41,7 +41,7 @@ run "the_pipeline_is_pinned_by_audience_and_subject" {
   command = apply
 
   assert {
-    condition     = jsondecode(aws_iam_role.deployer.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/stoa:environment:test"] && jsondecode(aws_iam_role.deployer.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+    condition     = jsondecode(aws_iam_role.deployer["push"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:example/stoa:environment:test"] && jsondecode(aws_iam_role.deployer["push"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     error_message = "Subject and audience are compared whole."
   }
 }
@@ -50,9 +50,32 @@ run "the_pipeline_pushes_to_named_repositories_alone" {
   command = plan
 
   assert {
-    condition     = toset(jsondecode(aws_iam_role_policy.deployer.policy).Statement[1].Resource) == toset(var.deployer.repository_arns)
+    condition     = toset(jsondecode(aws_iam_role_policy.deployer["push"].policy).Statement[1].Resource) == toset(var.deployer.repository_arns)
     error_message = "The pipeline may push elsewhere."
   }
+}
+
+run "a_region_to_which_nothing_is_pushed_has_no_pipeline" {
+  command = plan
+
+  variables {
+    deployer = null
+  }
+
+  assert {
+    condition     = length(aws_iam_role.deployer) == 0 && length(aws_iam_openid_connect_provider.deployer) == 0 && output.deployer_role_arn == null
+    error_message = "Neither issuer nor role."
+  }
+}
+
+run "workloads_without_a_cluster_are_refused" {
+  command = plan
+
+  variables {
+    cluster_name = null
+  }
+
+  expect_failures = [var.cluster_name]
 }
 
 run "a_star_action_is_refused" {

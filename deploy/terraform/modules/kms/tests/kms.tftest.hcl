@@ -44,6 +44,43 @@ run "a_key_is_used_through_its_service_alone" {
   }
 }
 
+run "another_region_has_the_same_keys" {
+  command = plan
+
+  variables {
+    replica_regions = ["us-east-1"]
+  }
+
+  assert {
+    condition     = alltrue([for key in aws_kms_key.this : key.multi_region]) && toset([for copy in aws_kms_replica_key.this : copy.region]) == toset(["us-east-1"]) && length(aws_kms_replica_key.this) == 2
+    error_message = "Each key has its replica."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_kms_replica_key.this["database@us-east-1"].policy).Statement : statement.Condition.StringEquals["kms:ViaService"] if statement.Sid == "AccountUsesThroughServices"] == [["rds.us-east-1.amazonaws.com"]]
+    error_message = "A replica is used through the services of its own region."
+  }
+}
+
+run "without_another_region_a_key_stays_in_its_own" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for key in aws_kms_key.this : !key.multi_region]) && length(aws_kms_replica_key.this) == 0
+    error_message = "Nothing leaves the region."
+  }
+}
+
+run "a_replica_beside_its_original_is_refused" {
+  command = plan
+
+  variables {
+    replica_regions = ["eu-west-1"]
+  }
+
+  expect_failures = [var.replica_regions]
+}
+
 run "a_key_that_nobody_uses_is_refused" {
   command = plan
 
