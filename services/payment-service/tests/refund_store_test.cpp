@@ -109,7 +109,7 @@ TEST_P(RefundStoreTest, ARefundWithoutAWordComesBackAndIsAskedFor) {
   const PlacedOrder order = placed();
   open({order});
   capture(order);
-  ask_refund(order, 1);
+  ASSERT_TRUE(ask_refund(order, 1));
   const auto calls = claim_refunds();
   EXPECT_FALSE(calls.at(0).sent_before);
   run(store().postpone_refund(soon(), calls[0].refund.id, 1h));

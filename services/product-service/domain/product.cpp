@@ -292,6 +292,7 @@ std::vector<Money> lowest_prices(const Product& product) {
     }
   }
   std::vector<Money> prices;
+  prices.reserve(lowest.size());
   for (const auto& [code, price] : lowest) prices.push_back(price);
   return prices;
 }

@@ -114,10 +114,8 @@ struct VariantPatch {
   std::optional<std::string> sku{};
   std::optional<Options> options{};
 };
-Result<Product> with_variant(Product product, VariantId variant, const VariantPatch& patch,
-                             Instant now);
-Result<Product> with_prices(Product product, VariantId variant, std::vector<Money> prices,
-                            Instant now);
+Result<Product> with_variant(Product product, VariantId id, const VariantPatch& patch, Instant now);
+Result<Product> with_prices(Product product, VariantId id, std::vector<Money> prices, Instant now);
 /// Archiving the archived changes nothing.
 Product archived(Product product, Instant now);
 
