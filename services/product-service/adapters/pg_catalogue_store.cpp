@@ -47,6 +47,7 @@ Query find_handle(const std::string& handle) {
 
 std::vector<std::string> skus_of(const Product& product) {
   std::vector<std::string> skus;
+  skus.reserve(product.variants.size());
   for (const Variant& variant : product.variants) skus.push_back(variant.sku);
   return skus;
 }

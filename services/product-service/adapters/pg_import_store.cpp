@@ -51,6 +51,7 @@ std::vector<Uuid> variants_of(const ShopBefore& before) {
 
 std::vector<std::string> handles_of(const ImportStep& step) {
   std::vector<std::string> handles;
+  handles.reserve(step.products.size());
   for (const ImportedProduct& product : step.products) handles.push_back(product.handle);
   return handles;
 }
@@ -232,6 +233,7 @@ Task<StepResult> PgImportStore::store(Context context, ImportStep step) {
   Plan plan = plan_step(step, before, rules);
 
   std::vector<Uuid> event_ids;
+  event_ids.reserve(plan.products.size());
   for (std::size_t i = 0; i < plan.products.size(); ++i) event_ids.push_back(step.next_uuid());
   auto writes = write_products(plan.products,
                                {.kind = "import", .actor = actor, .import_id = step.import.uuid},
