@@ -20,6 +20,7 @@ from tests.deploy.checked import CHECKOUT
 GITOPS = CHECKOUT / "deploy/gitops"
 PLACES = sorted(str(file.parent.relative_to(GITOPS / "environments")) for file in GITOPS.glob("environments/*/*/kustomization.yaml"))
 ENVIRONMENTS = sorted({place.split("/")[0] for place in PLACES})
+STANDBY = ", ../../../standby"
 WAVE = "argocd.argoproj.io/sync-wave"
 NAMESPACED_BY_KUBERNETES = {"Service", "ServiceAccount", "Deployment", "StatefulSet", "Job", "HorizontalPodAutoscaler", "ExternalSecret",
                             "HTTPRoute", "ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget", "Application", "ApplicationSet",
@@ -27,9 +28,15 @@ NAMESPACED_BY_KUBERNETES = {"Service", "ServiceAccount", "Deployment", "Stateful
 
 
 def copy_of_delivery(folder: pathlib.Path) -> pathlib.Path:
-    """What Argo CD reads, to be spoiled; each environment runs images of its own by digest."""
+    """What Argo CD reads, to be spoiled; each environment runs images of its own by digest.
+
+    The second region has taken over, so that all that it will be is judged before the day on which it must.
+    """
     for name in ("gitops", "helm", "environments", "toolbox/kube-schemas"):
         shutil.copytree(CHECKOUT / "deploy" / name, folder / "deploy" / name)
+    follower = folder / "deploy/gitops/environments/production/us-east-1/kustomization.yaml"
+    assert follower.read_text().count(STANDBY) == 1
+    follower.write_text(follower.read_text().replace(STANDBY, ""))
     names = [*(file.stem for file in (CHECKOUT / "deploy/helm/values").glob("*.yaml")), "tools", "postgres", "redis", "rabbitmq", "mail-sink", "payment-simulator"]
     for environment in ENVIRONMENTS:
         images = {name: {"version": "1.0.0", "digest": "sha256:" + hashlib.sha256(f"{environment} {name}".encode()).hexdigest()} for name in names}

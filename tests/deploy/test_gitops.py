@@ -89,7 +89,7 @@ def test_a_misspelt_field_is_refused(checked):
 
 
 @pytest.mark.parametrize("old, new", [("resources: [place.yaml, ../../../region", "resources: [place.yaml, ../../../regions"),
-                                      ("components: [../../../wiring/region, ../../../keep]", "components: [../../../keep]")])
+                                      ("components: [../../../wiring/region, ../../../keep", "components: [../../../keep")])
 def test_a_broken_overlay_is_found(spoiled, old, new):
     change(spoiled, "gitops/environments/production/us-east-1/kustomization.yaml", old, new)
     folder = spoiled / "deploy/gitops/environments/production/us-east-1"
@@ -116,8 +116,8 @@ def differences_only(tree) -> list[str]:
 
 def test_an_overlay_holds_only_differences(delivery, spoiled, checked):
     assert differences_only(delivery) == []
-    one, two = ("environments/production/eu-west-1", "environments/production/us-east-1")
-    assert build(GITOPS / one).replace("eu-west-1", "us-east-1") == build(GITOPS / two)
+    one, two = (delivery / f"deploy/gitops/environments/production/{region}" for region in ("eu-west-1", "us-east-1"))
+    assert build(one).replace("eu-west-1", "us-east-1") == build(two)
     checked("overlays compared with their folders", PLACES)
     change(spoiled, "gitops/environments/production/us-east-1/place.yaml", "region: us-east-1", "region: eu-west-1")
     assert differences_only(spoiled) == ["production/us-east-1: its facts are {'environment': 'production', 'region': 'eu-west-1', 'images': 'production.json'}"]
@@ -308,8 +308,24 @@ def test_the_manager_of_secrets_is_the_one_that_the_charts_ask(trees):
             assert [(one["metadata"]["name"], one["spec"]["provider"]["aws"]["region"]) for one in stores] == [("aws-secrets-manager", place.split("/")[1])]
         asked = {thing["spec"]["secretStoreRef"]["name"] for made in tree.made.values() for thing in made if thing["kind"] == "ExternalSecret"}
         assert asked == {"aws-secrets-manager"}
-    network = (CHECKOUT / "deploy/terraform/environments/production/main.tf").read_text()
-    assert re.search(r'region\s+= "([\w-]+)"', network)[1] == "eu-west-1"
+
+
+def test_regions_and_their_networks_are_those_of_terraform(delivery, checked):
+    for place in checked("regions compared with Terraform", [place for place in PLACES if not place.startswith("local/")]):
+        environment, region = place.split("/")
+        root = CHECKOUT / "deploy/terraform/environments" / (f"{environment}-{region}" if place == "production/us-east-1" else environment)
+        text = (root / "main.tf").read_text()
+        assert re.search(r'region\s+= "([\w-]+)"', text)[1] == region
+        network = re.search(r'network = \{ cidr = "([\d./]+)"', text)[1]
+        files = [delivery / f"deploy/helm/environments/{environment}/all.yaml", delivery / f"deploy/helm/environments/{place}/all.yaml"]
+        assert yaml.load([file for file in files if file.is_file()][-1].read_text(), LOADER)["trustedProxies"] == [network]
+
+
+def test_the_region_that_follows_has_all_but_the_services(delivery):
+    """Its database refuses migrations, and an application that cannot become healthy would stop every promotion."""
+    follows, sells = (objects(build(GITOPS / f"environments/production/{region}")) for region in ("us-east-1", "eu-west-1"))
+    assert [thing["metadata"]["name"] for thing in follows] == ["production-us-east-1-definitions", "production-us-east-1-policies"]
+    assert [thing["kind"] for thing in sells] == ["Application", "Application", "ApplicationSet"]
 
 
 def test_production_keeps_what_it_runs(trees):
