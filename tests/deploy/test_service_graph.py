@@ -243,12 +243,24 @@ def test_autoscalers_ask_for_metrics_that_exist(checked):
 
 
 def test_secrets_and_networks_are_those_of_terraform():
+    roots = CHECKOUT / "deploy/terraform/environments"
     for environment in ENVIRONMENTS:
-        text = (CHECKOUT / f"deploy/terraform/environments/{environment}/main.tf").read_text()
+        text = (roots / environment / "main.tf").read_text()
+        example = (roots / environment / "terraform.tfvars.example").read_text()
         patch = yaml.load((HELM / f"environments/{environment}/all.yaml").read_text(), LOADER)
         network = re.search(r'network = \{ cidr = "([\d./]+)"', text)[1]
         assert patch["trustedProxies"] == [network]
         assert {cidr for store in patch["stores"].values() for cidr in store["cidrs"]} == {network}
         host = yaml.load((HELM / f"environments/{environment}/api-gateway.yaml").read_text(), LOADER)["route"]["host"]
-        assert host == re.search(r'domain\s+= "([\w.]+)"', text)[1]
+        assert host == re.search(r'domain\s+= "([\w.]+)"', example)[1]
         assert patch["secretSource"]["prefix"] == f"stoa-{environment}/"
+
+
+def test_a_second_region_has_the_network_of_its_root(checked):
+    for file in checked("regions that follow", HELM.glob("environments/production/*/all.yaml")):
+        text = (CHECKOUT / f"deploy/terraform/environments/production-{file.parent.name}/main.tf").read_text()
+        network = re.search(r'network = \{ cidr = "([\d./]+)"', text)[1]
+        said = [cidr for part in file.parent.glob("*.yaml") for cidr in re.findall(r"\d+\.\d+\.\d+\.\d+/\d+", part.read_text())]
+        assert said and set(said) == {network}, file
+        host = yaml.load((file.parent / "api-gateway.yaml").read_text(), LOADER)["route"]["host"]
+        assert re.search(rf'hosts\s+= \["{host.split(".")[0]}"\]', text)

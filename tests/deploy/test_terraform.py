@@ -94,6 +94,26 @@ def test_a_broken_module_fails_its_own_test(spoiled):
     assert done.returncode != 0 and "No subnet hands out public addresses" in done.stdout
 
 
+BROKEN = {
+    "another network": ("production-us-east-1/main.tf", 'cidr = "10.40.0.0/16"', 'cidr = "10.30.0.0/16"', "The network of production-us-east-1 is"),
+    "an API server for some": ("production-us-east-1/main.tf", 'version = "1.35"', 'version = "1.35"\n    public_access_cidrs = ["192.0.2.0/24"]',
+                               "Nobody reaches the API server from outside"),
+    "no reader": ("production-us-east-1/main.tf", "reader_count = 1", "reader_count = 0", "instances, nodes or brokers differ"),
+    "any owner": ("production-us-east-1/variables.tf", 'can(regex("^[a-z][a-z0-9-]{1,62}$", var.owner))', "length(var.owner) > 0",
+                  "Missing expected failure"),
+}
+
+
+@pytest.mark.parametrize("plant", BROKEN)
+def test_a_broken_environment_fails_its_own_test(plant, tree, checked):
+    file, old, new, said = BROKEN[plant]
+    tree.init("environments/production-us-east-1")
+    with tree.spoiled(f"environments/{file}", old, new):
+        done = tree.run("environments/production-us-east-1", "test", "-no-color")
+    assert done.returncode != 0 and said in done.stdout, done.stdout
+    checked("planted faults that an environment's own test refused", [plant])
+
+
 def test_a_schema_creates_nothing(spoiled):
     spoiled.init("modules/network")
     done = spoiled.run("modules/network", "apply", "-auto-approve", "-no-color", "-var=name=stoa-x", "-var=region=eu-west-1",
@@ -123,8 +143,10 @@ def test_an_environment_is_one_screen(environment):
 
 def test_there_is_a_repository_for_each_image():
     dockerfile = (CHECKOUT / "deploy/images/Dockerfile").read_text()
-    built = set(re.findall(r"^FROM \S+ AS (\S+)", dockerfile, re.MULTILINE)) - {"toolchain", "build", "runtime"}
-    stores = {"postgres", "redis", "rabbitmq"}  # the cloud's own are used
+    stages = re.findall(r"^FROM (\S+) AS (\S+)", dockerfile, re.MULTILINE)
+    parts = {base for base, _ in stages} | set(re.findall(r"--from=([\w-]+)", dockerfile))
+    built = {stage for _, stage in stages} - parts
+    stores = {"postgres", "redis", "rabbitmq", "registry"}  # the cloud's own are used
     wired = (TERRAFORM / "global/main.tf").read_text()
     listed = set(re.findall(r'"([a-z-]+)"', re.search(r"  images = \[(.*?)\]", wired, re.DOTALL)[1]))
     assert stores < built and listed == built - stores

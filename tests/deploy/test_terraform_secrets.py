@@ -78,6 +78,12 @@ def test_a_planted_difference_is_found(plant, tmp_path, checked):
     checked("planted differences between charts and Terraform", [plant])
 
 
+def test_a_second_region_asks_for_the_same(checked):
+    regions = [place.parent.name for place in (CHECKOUT / "deploy/helm/environments").glob("production/*/all.yaml")]
+    for region in checked("regions that ask for the copies", regions):
+        assert asked(f"production/{region}") == asked("production")
+
+
 def test_production_keeps_a_copy_of_every_secret_in_its_second_region(plans, checked):
     for name, secret in planned(plans["production"]).items():
         assert [copy["region"] for copy in secret["replica"]] == ["us-east-1"], name

@@ -28,7 +28,7 @@ variables {
   superuser_password = "a123456789abcdef0123456789abcdef"
 }
 
-run "as_many_as_were_decided" {
+run "as_was_decided" {
   command = plan
 
   assert {
@@ -50,10 +50,6 @@ run "as_many_as_were_decided" {
     condition     = output.platform.tags == { project = "stoa", environment = "production", owner = "platform" }
     error_message = "Every resource is tagged with project, environment and owner."
   }
-}
-
-run "everything_a_follower_needs_is_copied" {
-  command = plan
 
   assert {
     condition     = !output.platform.size.database_follows && length(output.global.home.follower_regions) == 1 && length(output.global.home.secrets_key_arns) == 2 && length(output.global.secrets.workloads) == 27 && length(output.global.secrets.operators) == 3
@@ -61,52 +57,17 @@ run "everything_a_follower_needs_is_copied" {
   }
 }
 
-run "an_upper_case_domain_is_refused" {
+# All at once: each of them must be refused, or the run fails.
+run "what_an_owner_may_mistype_is_refused" {
   command = plan
 
   variables {
-    domain = "Shop.Example.com"
-  }
-
-  expect_failures = [var.domain]
-}
-
-run "a_repository_without_owner_is_refused" {
-  command = plan
-
-  variables {
-    repository = "stoa"
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "an_account_that_is_none_is_refused" {
-  command = plan
-
-  variables {
-    account_id = "ACCOUNT"
-  }
-
-  expect_failures = [var.account_id]
-}
-
-run "an_owner_with_spaces_is_refused" {
-  command = plan
-
-  variables {
-    owner = "The Platform Team"
-  }
-
-  expect_failures = [var.owner]
-}
-
-run "a_short_password_is_refused" {
-  command = plan
-
-  variables {
+    domain          = "Shop.Example.com"
+    repository      = "stoa"
+    account_id      = "ACCOUNT"
+    owner           = "The Platform Team"
     broker_password = "short"
   }
 
-  expect_failures = [var.broker_password]
+  expect_failures = [var.domain, var.repository, var.account_id, var.owner, var.broker_password]
 }
