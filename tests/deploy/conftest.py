@@ -98,7 +98,7 @@ def scratch(whole_tree, tmp_path) -> Scratch:
 @pytest.fixture
 def small(tmp_path) -> Scratch:
     """For what looks at commits and at the environments alone: ten times quicker than the whole tree."""
-    return Scratch(tmp_path / "small", [name for name in tree_files() if name.startswith("deploy/environments/") or name == "README.md"])
+    return Scratch(tmp_path / "small", [name for name in tree_files() if name.startswith(("deploy/environments/", "deploy/helm/values/")) or name == "README.md"])
 
 
 @pytest.fixture(scope="session")
