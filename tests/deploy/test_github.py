@@ -111,7 +111,7 @@ def test_zizmor_refuses_a_planted_fault(tmp_path, old, new, rule):
 
 
 # What a job may besides reading the source. Only the one that signs gets an identity.
-RIGHTS = {"images": {"packages": "write"}, "sign": {"packages": "write", "id-token": "write"}, "signatures": {"packages": "read"}}
+RIGHTS = {"images": {"packages": "write"}, "sign": {"packages": "write", "id-token": "write"}, "signatures": {"packages": "read"}, "proposals": {"packages": "read"}}
 # Looked up as the commits of the tags beside them; another one has to be looked up, too.
 KNOWN_ACTIONS = {
     "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683": "v4.2.2",
@@ -182,7 +182,7 @@ def test_a_planted_workflow_is_refused(old, new, fault):
 
 
 def test_all_workflows_are_there(checked):
-    assert [file.stem for file in checked("workflows", sorted(GITHUB.glob("workflows/*.y*ml")))] == ["ci", "deploy", "nightly", "release"]
+    assert [file.stem for file in checked("workflows", sorted(GITHUB.glob("workflows/*.y*ml")))] == ["ci", "deploy", "nightly", "proposals", "release"]
 
 
 def test_the_jobs_of_ci_are_those_that_changed_knows():
