@@ -260,6 +260,7 @@ Query change_stock(const std::vector<const PlannedProduct*>& products, const Sto
 // Words of the long description are found, but nothing is corrected to them: most are no names.
 Query learn_words(const std::vector<const PlannedProduct*>& products) {
   std::vector<Uuid> ids;
+  ids.reserve(products.size());
   for (const PlannedProduct* planned : products) ids.push_back(planned->product.id.uuid);
   return {
       .name = "search.learn_words",

@@ -79,6 +79,7 @@ Query lock_stock(const std::vector<Uuid>& variants) {
 // The lines of a reservation never change, so that this finds its stock in any snapshot.
 Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations) {
   std::vector<Uuid> ids;
+  ids.reserve(reservations.size());
   for (const ReservationId id : reservations) ids.push_back(id.uuid);
   return {.name = "stock.lock_of_reservations",
           .read_only = false,

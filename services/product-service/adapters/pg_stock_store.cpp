@@ -21,6 +21,7 @@ constexpr std::int64_t overdue_claimed_max = 50;
 
 std::vector<Uuid> variants_of(const std::vector<WantedLine>& lines) {
   std::vector<Uuid> variants;
+  variants.reserve(lines.size());
   for (const WantedLine& line : lines) variants.push_back(line.variant.uuid);
   return variants;
 }
@@ -160,6 +161,7 @@ std::unexpected<Error> no_such_variant() {
 
 Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock command) {
   std::vector<Uuid> event_ids;
+  event_ids.reserve(command.lines.size());
   for (std::size_t i = 0; i < command.lines.size(); ++i) event_ids.push_back(next_uuid_());
   std::vector<Query> queries{
       lock_buyer(command.buyer), lock_stock(variants_of(command.lines)),
@@ -210,6 +212,7 @@ Task<StaleProducts> PgStockStore::settle(Context context, ReservationId id, Sett
 Task<SettledBatch> PgStockStore::settle_orders(Context context, std::vector<SettledOrder> orders) {
   runtime::crash_point("product.settle.before_commit");
   std::vector<ReservationId> ids;
+  ids.reserve(orders.size());
   for (const SettledOrder& order : orders) ids.push_back(order.reservation);
   std::vector<Query> queries{lock_stock_of_reservations(ids),
                              settle_events(orders, inbox_consumer)};

@@ -33,7 +33,8 @@ class FakeImportStore final : public ImportStore {
   std::map<ImportId, Row> rows{};
 
   Task<> begin_upload(Context, Import import) override {
-    rows.emplace(import.id, Row{.import = std::move(import)});
+    const ImportId id = import.id;
+    rows.emplace(id, Row{.import = std::move(import)});
     co_return;
   }
 

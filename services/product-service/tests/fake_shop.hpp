@@ -134,7 +134,7 @@ class FakeSearch {
   /// Levenshtein's: letters to add, drop or replace.
   static std::size_t distance(const std::string& a, const std::string& b) {
     std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
+    std::ranges::iota(row, std::size_t{0});
     for (std::size_t i = 0; i < a.size(); ++i) {
       std::size_t diagonal = std::exchange(row[0], i + 1);
       for (std::size_t j = 0; j < b.size(); ++j) {

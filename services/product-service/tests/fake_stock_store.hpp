@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <string>
 #include <utility>
@@ -118,13 +119,13 @@ class FakeStockStore final : public StockStore {
     const auto& journal = shop_.journal[query.variant];
     if (query.with_total) page.total = ListTotal::of(std::ssize(journal));
     const std::int64_t end = query.before.value_or(std::numeric_limits<std::int64_t>::max());
-    for (auto movement = journal.rbegin(); movement != journal.rend(); ++movement) {
-      if (movement->number >= end) continue;
+    for (const auto& movement : journal | std::views::reverse) {
+      if (movement.number >= end) continue;
       if (std::ssize(page.movements) == query.limit) {
         page.next = page.movements.back().number;
         break;
       }
-      page.movements.push_back(*movement);
+      page.movements.push_back(movement);
     }
     co_return page;
   }
