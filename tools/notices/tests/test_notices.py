@@ -52,15 +52,21 @@ def test_servers_are_read_from_the_dockerfile():
     text = """
 FROM debian:trixie-slim AS toolchain
 RUN xargs apt-get install -q -y --no-install-recommends
-FROM debian:trixie-slim AS redis
-# apt-get install -q nothing-in-a-comment
-RUN apt-get update -q \\
- && apt-get install -q -y --no-install-recommends redis-server another \\
+FROM installer AS redis-layer
+# install-layer /layer nothing-in-a-comment
+RUN --mount=type=cache,target=/var/cache/apt \\
+    install-layer /layer --user redis redis-server another \\
  && true
+FROM installer AS tools-layer
+RUN install-layer /layer openssl
+FROM installer AS registry-layer
+RUN install-layer /layer --user registry docker-registry
+FROM debian:trixie-slim AS redis
+COPY --link --from=redis-layer /layer/ /
 FROM runtime AS order-service
 COPY a /a
 """
-    assert notices.server_packages(text) == {"redis": ["redis-server", "another"]}
+    assert notices.server_packages(text) == {"redis": ["redis-server", "another"], "tools": ["openssl"]}
 
 
 def test_one_package_more_is_one_line_more():
