@@ -127,11 +127,11 @@ ORDER = ["definitions", "policies", "data", "services"]
 
 
 def wrong_order(tree) -> list[str]:
-    """Definitions → policies → data → (migrations →) services, and projects before what needs them."""
+    """Definitions → policies → data → (migrations →) services; projects before what needs them, and the root after what it waits for."""
     found = []
     for environment in ENVIRONMENTS:
         waves = {thing["kind"]: wave(thing) for thing in objects(build(tree / "deploy/gitops/environments" / environment))}
-        if not waves["AppProject"] < waves["Application"] < waves["ApplicationSet"]:
+        if not waves["AppProject"] < waves["ApplicationSet"] < waves["Application"]:
             found.append(f"{environment}: {waves}")
     for place in PLACES:
         things = objects(build(tree / "deploy/gitops/environments" / place))
