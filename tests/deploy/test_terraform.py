@@ -141,6 +141,24 @@ def test_an_environment_is_one_screen(environment):
     assert len(lines) <= SCREEN and "resource " not in "\n".join(lines)
 
 
+def unlike(variables: str, example: str) -> set[str]:
+    """Variables that the example has too much or too little; passwords are never in a file."""
+    declared = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', variables, re.MULTILINE | re.DOTALL)
+    wanted = {name for name, body in declared if "sensitive" not in body and "default" not in body}
+    return wanted ^ set(re.findall(r"^(\w+)\s+=", example, re.MULTILINE))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_example_names_what_only_an_owner_knows(environment, checked):
+    folder = TERRAFORM / "environments" / environment
+    variables, example = (folder / "variables.tf").read_text(), (folder / "terraform.tfvars.example").read_text()
+    assert unlike(variables, example) == set()
+    assert unlike(variables, example + 'cache_password = "x"\n') == {"cache_password"}
+    assert unlike(variables, example.replace("owner ", "# owner ")) == {"owner"}
+    checked("examples of terraform.tfvars", [environment])
+    assert not re.search(r'"\d{12}"', (folder / "main.tf").read_text() + (folder / "versions.tf").read_text())
+
+
 def test_there_is_a_repository_for_each_image():
     dockerfile = (CHECKOUT / "deploy/images/Dockerfile").read_text()
     stages = re.findall(r"^FROM (\S+) AS (\S+)", dockerfile, re.MULTILINE)

@@ -182,11 +182,12 @@ def test_the_passwords_that_tools_make_are_those_that_the_stores_take(folder, tm
     """The cache and the broker refuse some characters; what an operator is told to hand over must pass."""
     tree = Tree(tmp_path / "terraform", settings())
     tree.init("environments/production")
+    stores = [f"-target=module.platform.module.{module}" for module in ("broker", "cache", "database")]
     words = {"TF_VAR_cache_password": "redis-password", "TF_VAR_broker_password": "broker-admin-password",
              "TF_VAR_superuser_password": "postgres-password"}
-    done = tree.run("environments/production", "plan", "-no-color", "-input=false", "-lock=false",
+    done = tree.run("environments/production", "plan", "-no-color", "-input=false", "-lock=false", *stores,
                     **{name: (folder / file).read_text().strip() for name, file in words.items()})
     assert done.returncode == 0, done.stdout
-    refused = tree.run("environments/production", "plan", "-no-color", "-input=false", "-lock=false",
+    refused = tree.run("environments/production", "plan", "-no-color", "-input=false", "-lock=false", *stores,
                        TF_VAR_cache_password="a_password_of_the_form_that_the_cache_refuses")
     assert refused.returncode != 0 and "ElastiCache takes" in refused.stdout, refused.stdout
