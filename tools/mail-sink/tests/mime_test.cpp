@@ -1,5 +1,7 @@
 #include "tools/mail-sink/mime.hpp"
 
+#include <format>
+
 #include <gtest/gtest.h>
 
 namespace stoa::mail {
@@ -39,9 +41,9 @@ TEST(Mime, SurvivesBrokenStructure) {
 TEST(Mime, FollowsNestedPartsToALimit) {
   std::string message = "\r\n\r\ndeep";
   for (int i = 0; i < 20; ++i) {
-    const std::string boundary = "b" + std::to_string(i) + "x";
-    message = "Content-Type: multipart/mixed; boundary=" + boundary + "\r\n\r\n--" + boundary +
-              "\r\n" + message + "\r\n--" + boundary + "--\r\n";
+    message = std::format(
+        "Content-Type: multipart/mixed; boundary=b{0}x\r\n\r\n--b{0}x\r\n{1}\r\n--b{0}x--\r\n", i,
+        message);
   }
   EXPECT_EQ(parse_mime(message).text, "");
 }
