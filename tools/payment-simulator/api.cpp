@@ -292,7 +292,7 @@ Task<http::Response> Api::withdraw(Context, http::Request request) {
 }
 
 Task<http::Response> Api::outcome(Context, http::Request request) {
-  const std::string key = request.param("key");
+  const std::string& key = request.param("key");
   const Entry* entry = book_.find(key);
   if (entry == nullptr || entry->kind == Entry::Kind::erred) {
     co_return http::problem(
