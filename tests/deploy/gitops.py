@@ -117,9 +117,10 @@ def made_by(application: dict, tree: pathlib.Path) -> list[dict]:
     return objects(done.stdout)
 
 
-def of_a_test(thing: dict) -> bool:
-    """`helm test` has no counterpart in Argo CD, which leaves its pods out."""
-    return (thing["metadata"].get("annotations") or {}).get("helm.sh/hook") == "test"
+def left_out(thing: dict) -> bool:
+    """What Argo CD does not make: pods of `helm test`, which has no counterpart in it, and what says Skip."""
+    marks = thing["metadata"].get("annotations") or {}
+    return marks.get("helm.sh/hook") == "test" or marks.get("argocd.argoproj.io/hook") == "Skip"
 
 
 class Tree:
@@ -137,7 +138,7 @@ class Tree:
             if name in self.applications:
                 continue
             self.applications[name] = application
-            self.made[name] = [thing for thing in made_by(application, tree) if not of_a_test(thing)]
+            self.made[name] = [thing for thing in made_by(application, tree) if not left_out(thing)]
             for thing in self.made[name]:
                 if thing["kind"] == "Application":
                     waiting.append(thing)
