@@ -1,0 +1,191 @@
+"""Argo CD 3.5.7 on the tree of deploy/gitops: staging from nothing, in waves; drift, pruning, bad commits.
+
+Git, Argo CD, the API server and its controllers are real. Pods and the operators of others are played (stand_in.py), so
+that what is proved is the order and the faithfulness of the delivery; that the images run is another suite's to prove.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+
+import pytest
+
+from tests.cluster.conftest import Kubectl, until
+from tests.cluster.delivery import Delivery, digest
+from tests.cluster.stand_in import StandIn
+from tests.deploy.charts import SERVICES
+from tests.deploy.checked import CHECKOUT
+from tests.deploy.gitops import Tree
+
+SLOW_SECONDS = 6
+STORE, REGION = "clustersecretstores", "staging-eu-west-1"
+shop = Kubectl("stoa")
+
+
+def when(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
+
+
+@pytest.fixture(scope="module")
+def world():
+    assert os.environ.get("STOA_GIT_FOLDER"), "no Argo CD: run tests/cluster/run"
+    with StandIn("stoa") as played:
+        played.slow[STORE] = SLOW_SECONDS
+        yield played
+    assert played.errors == []
+
+
+@pytest.fixture(scope="module")
+def delivery(world, tmp_path_factory):
+    made = Delivery(tmp_path_factory.mktemp("delivery") / "tree")
+    yield made
+    made.forget()
+
+
+@pytest.fixture(scope="module")
+def staging(delivery) -> set[str]:
+    """Deployed at 1.0.0; the names of its applications."""
+    delivery.runs("staging", "1.0.0")
+    delivery.commit("feat: the tree, and 1.0.0 in staging")
+    names = set(Tree("staging", delivery.folder).applications)
+    delivery.register(REGION)
+    delivery.apply_root("staging")
+    delivery.settled(names)
+    return names
+
+
+def image_of(service: str) -> str:
+    return shop.get("deployment", service)["spec"]["template"]["spec"]["containers"][0]["image"].rsplit("@", 1)[1]
+
+
+def test_the_tree_is_synced_and_healthy_and_nothing_else_is_there(delivery, staging):
+    assert {name: state for name, state in delivery.states().items() if state != "Synced Healthy"} == {}
+    assert set(delivery.applications()) == staging and len(staging) == 5 + len(SERVICES)
+    assert {service: image_of(service) for service in SERVICES} == {service: digest(service, "1.0.0") for service in SERVICES}
+
+
+def test_argo_cd_makes_what_the_checks_without_a_cluster_say(delivery, staging):
+    """So that tests/deploy/test_gitops.py judges what is deployed, and not what we believe."""
+    tree, there = Tree("staging", delivery.folder), delivery.applications()
+    for name in staging:
+        hooks = {(thing["kind"], thing["metadata"]["name"]) for thing in tree.made[name] if "argocd.argoproj.io/hook" in thing["metadata"].get("annotations", {})}
+        mine = {(thing["kind"], thing["metadata"]["name"]) for thing in tree.made[name]} - hooks
+        made = {(thing["kind"], thing["name"]) for thing in there[name]["status"]["resources"]} - hooks
+        assert made == mine or name.endswith("-definitions") and made < mine, name
+        for part in ("project", "destination"):
+            assert there[name]["spec"][part] == tree.applications[name]["spec"][part]
+        assert there[name]["spec"].get("source") == tree.applications[name]["spec"].get("source")
+
+
+def test_waves_wait_for_what_is_before_them(delivery, staging):
+    """The store of secrets took its time; nothing of a later wave was made before it was Ready."""
+    there = delivery.applications()
+    made = {name.removeprefix(REGION + "-"): when(one["metadata"]["creationTimestamp"]) for name, one in there.items()}
+    done = {name.removeprefix(REGION + "-"): when(one["status"]["history"][0]["deployedAt"]) for name, one in there.items()}
+    assert done["definitions"] <= made["policies"] <= made["data"] and done["data"] <= made["order-service"]
+    store = delivery.api.get("/apis/external-secrets.io/v1/clustersecretstores/aws-secrets-manager")
+    ready = when(store["status"]["conditions"][0]["lastTransitionTime"])
+    assert ready - when(store["metadata"]["creationTimestamp"]) >= datetime.timedelta(seconds=SLOW_SECONDS - 1)
+    assert made["data"] >= ready, "the wave of data did not wait for the policies' health"
+    assert min(made[service] for service in SERVICES) >= done["data"]
+
+
+def test_migrations_are_before_their_services(staging):
+    for service in SERVICES:
+        deployed = when(shop.get("deployment", service)["metadata"]["creationTimestamp"])
+        if service == "api-gateway":
+            continue
+        job = shop.get("job", f"{service}-migrate")
+        assert when(job["status"]["completionTime"]) <= deployed
+        assert when(shop.get("serviceaccount", f"{service}-migrate")["metadata"]["creationTimestamp"]) <= when(job["metadata"]["creationTimestamp"])
+
+
+def test_the_namespace_refuses_tags_and_privileges(staging):
+    def pod(image: str, **context: object) -> dict:
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "planted"}, "spec": {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{"name": "one", "image": image, "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}} | context}]}}
+
+    good = f"registry.example.com/stoa/tools@{digest('tools', '1.0.0')}"
+    assert "not by digest: registry.example.com/stoa/tools:1.0.0" in shop.refuses(pod("registry.example.com/stoa/tools:1.0.0"))
+    assert 'violates PodSecurity "restricted' in shop.refuses(pod(good, allowPrivilegeEscalation=True))
+    shop("apply", "--dry-run=server", "--filename", "-", stdin=json.dumps(pod(good)))
+
+
+@pytest.mark.parametrize("drift", [
+    ("a setting that somebody changed", ["set", "env", "deployment/order-service", "STOA_LOG_LEVEL=warn"]),
+    ("replicas that somebody took away", ["scale", "deployment/order-service", "--replicas=0"]),
+    ("a Service that somebody deleted", ["delete", "service", "order-service"]),
+    ("a policy that somebody opened", ["patch", "networkpolicy", "order-service", "--type=json", '--patch=[{"op":"replace","path":"/spec/egress","value":[{}]}]']),
+], ids=lambda drift: drift[0])
+def test_drift_is_healed(drift, delivery, staging):
+    def as_it_should() -> list:
+        deployment = shop.get("deployment", "order-service")["spec"]
+        service = delivery.api.get("/api/v1/namespaces/stoa/services/order-service")
+        return [deployment["replicas"], deployment["template"]["spec"]["containers"][0]["env"], service and service["spec"]["ports"],
+                shop.get("networkpolicy", "order-service")["spec"]["egress"]]
+
+    before = as_it_should()
+    shop(*drift[1])
+    until("what was changed is as Git says", lambda: as_it_should() == before, 60)
+    delivery.settled({f"{REGION}-order-service"})
+
+
+def test_what_git_loses_is_pruned_and_comes_back(delivery, staging):
+    route = delivery.folder / "deploy/helm/environments/staging/api-gateway.yaml"
+    text = route.read_text()
+    assert delivery.api.items("/apis/gateway.networking.k8s.io/v1/namespaces/stoa/httproutes")
+    route.unlink()
+    delivery.at(delivery.commit("feat: no way in"), {f"{REGION}-api-gateway"})
+    assert delivery.api.items("/apis/gateway.networking.k8s.io/v1/namespaces/stoa/httproutes") == []
+    route.write_text(text)
+    delivery.at(delivery.commit("revert: no way in"), {f"{REGION}-api-gateway"})
+    assert delivery.api.items("/apis/gateway.networking.k8s.io/v1/namespaces/stoa/httproutes")
+
+
+def test_a_migration_that_fails_leaves_the_old_version_and_git_goes_back(delivery, staging, world):
+    name = f"{REGION}-order-service"
+    world.broken.add(digest("order-service", "1.1.0"))
+    delivery.runs("staging", "1.1.0", ["order-service", "payment-service"])
+    failed = delivery.commit("chore(deploy): 1.1.0 to staging")
+    until("the sync of 1.1.0 has failed", lambda: "completed unsuccessfully" in
+          delivery.applications()[name]["status"].get("operationState", {}).get("message", ""), 120)
+    assert image_of("order-service") == digest("order-service", "1.0.0")
+    assert shop.get("deployment", "order-service")["status"]["readyReplicas"] == shop.get("deployment", "order-service")["spec"]["replicas"]
+    delivery.at(failed, {f"{REGION}-payment-service"})  # its neighbour, in the same commit, is not held back
+    assert image_of("payment-service") == digest("payment-service", "1.1.0")
+    back = delivery.run(CHECKOUT / "deploy/ci/rollback", "staging", "--failed", failed)
+    assert back.returncode == 0, back.stdout
+    delivery.at(delivery.commit(back.stdout), {name, f"{REGION}-payment-service"})
+    assert image_of("payment-service") == digest("payment-service", "1.0.0")
+
+
+BAD_COMMITS = {
+    "a chart that does not render": ("helm/service/templates/service.yaml", "apiVersion: v1\nkind: Service\n", "apiVersion: v1\nkind: {{ fail \"planted\" }}\n", "planted"),
+    "values that the schema refuses": ("helm/environments/staging/all.yaml", "simulators: true", "simulators: perhaps", "don't meet the specifications of the schema"),
+    "a field that Kubernetes does not know": ("helm/service/templates/deployment.yaml", "  revisionHistoryLimit: 5", "  revisionHistoryLimits: 5", "field not declared in schema"),
+    "a kind that the project does not name": ("helm/service/templates/service.yaml", "apiVersion: v1\nkind: Service\n",
+                                              "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted}\n---\napiVersion: v1\nkind: Service\n", "not permitted in project staging-shop"),
+}
+
+
+@pytest.mark.parametrize("plant", BAD_COMMITS)
+def test_a_bad_commit_keeps_what_runs(plant, delivery, staging):
+    file, old, new, said = BAD_COMMITS[plant]
+    name = f"{REGION}-user-service"
+    before = shop.get("deployment", "user-service")["metadata"]["generation"]
+    delivery.change(file, old, new)
+    delivery.commit(f"feat: {plant}")
+
+    def told() -> bool:
+        state = delivery.applications()[name]["status"]
+        return said in json.dumps([state.get("conditions"), state.get("operationState", {}).get("message"), state.get("operationState", {}).get("syncResult")])
+
+    until(f"Argo CD says {said!r}", told, 90)
+    assert shop.get("deployment", "user-service")["metadata"]["generation"] == before
+    assert delivery.api.get("/api/v1/namespaces/stoa/configmaps/planted") is None
+    assert image_of("user-service") == digest("user-service", "1.0.0")
+    delivery.change(file, new, old)
+    delivery.at(delivery.commit(f"revert: {plant}"), {f"{REGION}-{service}" for service in SERVICES})
