@@ -3,6 +3,10 @@
 //	probe serve              answers on :8080 with its own name; /busy?milliseconds=N works one core for that long
 //	probe ask URL            prints what is answered; exit code 1 when nothing is within two seconds
 //	probe ask-each N URL     N new connections one after the other, a line each
+//	probe load RATE STATUS=URL...   that many requests a second to each URL; prints what became of them as JSON.
+//	                         Every other one takes a new connection. STATUS is what must be answered. The first line
+//	                         of the input is a token to bear, or empty; the second ends the load
+//	probe connect HOST:PORT...   a line each: "open", or why not
 //	probe resolve NAME       prints the addresses of a name
 //	probe write FILE         exit code 1 when the file cannot be written
 //	probe read FILE          prints it
@@ -19,6 +23,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -29,7 +34,7 @@ const (
 
 func main() {
 	if len(os.Args) < 2 {
-		log.Fatal("probe serve | ask URL | ask-each N URL | resolve NAME | write FILE | read FILE | hold MEGABYTES")
+		log.Fatal("probe serve | ask URL | ask-each N URL | load RATE STATUS=URL... | connect HOST:PORT... | resolve NAME | write FILE | read FILE | hold MEGABYTES")
 	}
 	if err := run(os.Args[1], os.Args[2:]); err != nil {
 		log.Fatal(err)
@@ -50,6 +55,11 @@ func run(what string, words []string) error {
 			}
 		}
 		return err
+	case what == "load" && len(words) > 1:
+		return load(words[0], words[1:])
+	case what == "connect" && len(words) > 0:
+		connect(words)
+		return nil
 	case what == "resolve" && len(words) == 1:
 		return resolve(words[0])
 	case what == "write" && len(words) == 1:
@@ -103,6 +113,27 @@ func ask(url string) error {
 		return fmt.Errorf("%s: %s", url, answer.Status)
 	}
 	return nil
+}
+
+// connect tries all at once, since a refusal may be silence.
+func connect(addresses []string) {
+	became := make([]string, len(addresses))
+	var trying sync.WaitGroup
+	for i, address := range addresses {
+		trying.Go(func() {
+			connection, err := net.DialTimeout("tcp", address, askLimit)
+			if err != nil {
+				became[i] = err.Error()
+				return
+			}
+			became[i] = "open"
+			_ = connection.Close()
+		})
+	}
+	trying.Wait()
+	for i, address := range addresses {
+		fmt.Println(address, became[i])
+	}
 }
 
 func resolve(name string) error {

@@ -1,0 +1,141 @@
+"""The shop on the node: our images and the charts as they are, in a namespace that enforces Pod Security `restricted`.
+
+Installed once for the module by Helm, two replicas of each service. Whoever asks runs in a pod that the charts let in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+
+from tests.cluster.conftest import pod, until
+from tests.cluster.shop import Shop, run
+from tests.deploy.charts import GRAPH, SERVICES, tool
+from tests.deploy.checked import CHECKOUT
+
+
+@pytest.fixture(scope="module")
+def shop(kubectl, tmp_path_factory) -> Shop:
+    assert os.environ.get("STOA_SHOP_TAG"), "no images: run tests/cluster/run"
+    opened = Shop(kubectl, tmp_path_factory.mktemp("shop"))
+    opened.open(replicas=2)
+    return opened
+
+
+def started(thing: dict) -> str:
+    return thing["metadata"]["creationTimestamp"]
+
+
+def test_every_pod_is_ready_and_ran_from_the_start(shop):
+    assert {service: shop.kubectl.get("deployment", service)["status"].get("readyReplicas") for service in SERVICES} == dict.fromkeys(SERVICES, 2)
+    [namespace] = [shop.kubectl.get("namespace", shop.kubectl.namespace)]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    restarts = {one["metadata"]["name"]: state["restartCount"] for one in shop.pods() for state in one["status"]["containerStatuses"]}
+    assert set(restarts.values()) == {0}, restarts
+
+
+@pytest.mark.parametrize("service", [service for service in SERVICES if "postgres" in GRAPH["services"][service]["stores"]])
+def test_the_migration_ended_before_the_first_pod(shop, service):
+    job = shop.kubectl.get("job", f"{service}-migrate")
+    assert job["status"]["succeeded"] == 1
+    first = min(started(one) for one in shop.pods() if one["metadata"]["labels"]["app.kubernetes.io/name"] == service)
+    assert job["status"]["completionTime"] <= first
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_test_of_the_chart_passes(shop, service):
+    run(tool("helm"), "--namespace", shop.kubectl.namespace, "test", service, "--timeout", "60s")
+
+
+def test_an_order_is_paid_and_mailed(shop):
+    bought = shop.buy(1)
+    [order] = bought["orders"]
+    assert order["status"] == "paid", order
+    print(f"paid after {order['seconds']} s")
+    mailed(shop, bought)
+
+
+def mailed(shop: Shop, bought: dict) -> None:
+    def missing() -> set[str]:
+        subjects = " ".join(mail["subject"] for mail in shop.mails(bought["email"]))
+        return {order["number"] for order in bought["orders"] if order["number"] not in subjects}
+    until("each order has its mail", lambda: not missing(), 30)
+
+
+def test_the_smoke_test_of_a_release_passes(shop):
+    assert "smoke: ok" in shop.program(CHECKOUT / "deploy/ci/smoke", "http://api-gateway:3000")
+
+
+PORTS = {f"{service}:{node['port'] + offset}" for service, node in GRAPH["services"].items() for offset in (0, 1000)} | {
+    "postgres:5432", "redis:6379", "rabbitmq:5672", "rabbitmq:15672", "payment-simulator:3010", "mail-sink:2525", "mail-sink:8025"}
+STORES = {"postgres": "postgres:5432", "redis": "redis:6379", "rabbitmq": "rabbitmq:5672"}
+
+
+def graph_allows() -> dict[str, set[str]]:
+    """Whom each may call, by the service graph; what nobody has opened a port for is not in it."""
+    services, simulators = GRAPH["services"], GRAPH["simulators"]
+    allowed = {}
+    for service, node in services.items():
+        allowed[service] = {f"{callee}:{services[callee]['port']}" for callee in node["calls"]} | {STORES[store] for store in node["stores"]}
+        allowed[service] |= {f"{simulators[who]['pod']}:{simulators[who]['port']}" for who in node.get("outside", [])}
+        if "postgres" in node["stores"]:
+            allowed[f"{service}/migration"] = {STORES["postgres"]}
+    for plays in simulators.values():
+        allowed[plays["pod"]] = {f"{callee}:{services[callee]['port']}" for callee in plays["calls"]}
+    return allowed | {"redis": set(), "a stranger": set()}
+
+
+def called(who: str) -> dict:
+    """A pod with the labels of `who`. Never ready, so no Service sends it a request."""
+    name, _, component = who.partition("/")
+    thing = pod("as-" + who.replace("/", "-").replace(" ", "-"), readinessProbe={"httpGet": {"path": "/absent", "port": 8080}})
+    thing["metadata"]["labels"] |= {"app.kubernetes.io/name": name.replace(" ", "-")}
+    if component or name in SERVICES:
+        thing["metadata"]["labels"]["app.kubernetes.io/component"] = component or "service"
+    return thing
+
+
+@pytest.fixture(scope="module")
+def callers(shop):
+    things = {who: called(who) for who in graph_allows()}
+    shop.kubectl.apply(*things.values())
+    names = {who: thing["metadata"]["name"] for who, thing in things.items()}
+    for name in names.values():
+        until(f"{name} runs", lambda name=name: shop.kubectl.get("pod", name)["status"]["phase"] == "Running")
+    yield names
+    # Budgets count them, since they look like the services.
+    shop.kubectl("delete", "pod", *names.values())
+
+
+def reached(shop: Shop, name: str) -> set[str]:
+    tried = dict(line.split(" ", 1) for line in shop.kubectl("exec", name, "--", "/probe", "connect", *sorted(PORTS)).splitlines())
+    assert set(tried) == PORTS
+    return {address for address, became in tried.items() if became == "open"}
+
+
+def test_each_reaches_what_the_graph_names_and_nothing_else(shop, callers):
+    """Real connections: everybody to every port of everybody."""
+    wanted, found = graph_allows(), {}
+
+    def agrees(who: str) -> bool:
+        found[who] = reached(shop, callers[who])
+        return found[who] == wanted[who]
+    for who in wanted:
+        with contextlib.suppress(AssertionError):  # rules of a new pod are in force after a moment
+            until(who, lambda who=who: agrees(who), 15)
+    print(f"{len(wanted)} callers x {len(PORTS)} ports: {sum(map(len, found.values()))} open, {len(wanted) * len(PORTS) - sum(map(len, found.values()))} refused")
+    assert found == wanted
+
+
+def test_it_is_the_policies_that_refuse(shop, callers):
+    kept = shop.kubectl.get("networkpolicy", "product-service")
+    stranger, door = callers["a stranger"], "product-service:3002"
+    assert door not in reached(shop, stranger)
+    shop.kubectl("delete", "networkpolicy", "product-service")
+    until("without its policy everybody reaches it", lambda: door in reached(shop, stranger))
+    for told in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
+        kept["metadata"].pop(told, None)
+    shop.kubectl.apply(kept)
+    until("with it again nobody", lambda: door not in reached(shop, stranger))
