@@ -163,5 +163,5 @@ class Delivery:
         for name in self.applications():
             argocd("patch", "application", name, "--type=merge", "--patch", '{"metadata":{"finalizers":null},"spec":{"syncPolicy":null}}')
         argocd("delete", "applications", "--all")
-        argocd("delete", "namespace", "stoa", "--wait=false")
-        argocd("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "stoa-images-by-digest")
+        argocd("delete", "namespace", "stoa", "--wait=false", "--ignore-not-found")
+        argocd("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "stoa-images-by-digest", "--ignore-not-found")

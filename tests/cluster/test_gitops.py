@@ -1,4 +1,4 @@
-"""Argo CD 3.5.7 on the tree of deploy/gitops: staging from nothing, in waves; drift, pruning, bad commits.
+"""Argo CD 3.5.7 on the tree of deploy/gitops: staging from nothing to gone: waves, drift, pruning, bad commits.
 
 Git, Argo CD, the API server and its controllers are real. Pods and the operators of others are played (stand_in.py), so
 that what is proved is the order and the faithfulness of the delivery; that the images run is another suite's to prove.
@@ -13,7 +13,7 @@ import os
 import pytest
 
 from tests.cluster.conftest import Kubectl, until
-from tests.cluster.delivery import Delivery, digest
+from tests.cluster.delivery import IMAGES, Delivery, digest
 from tests.cluster.stand_in import StandIn
 from tests.deploy.charts import SERVICES
 from tests.deploy.checked import CHECKOUT
@@ -100,6 +100,15 @@ def test_migrations_are_before_their_services(staging):
         job = shop.get("job", f"{service}-migrate")
         assert when(job["status"]["completionTime"]) <= deployed
         assert when(shop.get("serviceaccount", f"{service}-migrate")["metadata"]["creationTimestamp"]) <= when(job["metadata"]["creationTimestamp"])
+
+
+def test_the_script_that_deploy_yml_calls_sees_the_arrival(delivery, staging):
+    def arrived(token: str):
+        return delivery.run(CHECKOUT / "deploy/ci/arrived", "staging", "--server", os.environ["STOA_ARGOCD_API"], "--seconds", "20", stdin=token)
+
+    done = arrived(os.environ["STOA_ARGOCD_TOKEN"])
+    assert done.returncode == 0 and f"{len(IMAGES)} images run in staging" in done.stdout, done.stdout
+    assert arrived(os.environ["STOA_ARGOCD_TOKEN"][:-4] + "AAAA").returncode == 1
 
 
 def test_the_namespace_refuses_tags_and_privileges(staging):
@@ -189,3 +198,11 @@ def test_a_bad_commit_keeps_what_runs(plant, delivery, staging):
     assert image_of("user-service") == digest("user-service", "1.0.0")
     delivery.change(file, new, old)
     delivery.at(delivery.commit(f"revert: {plant}"), {f"{REGION}-{service}" for service in SERVICES})
+
+
+def test_an_environment_that_goes_takes_its_objects_and_leaves_its_namespace(delivery, staging):
+    Kubectl("argocd")("delete", "application", "staging", "--wait=false")
+    until("no application is left", lambda: delivery.applications() == {}, 180)
+    assert delivery.api.items("/apis/apps/v1/namespaces/stoa/deployments") == delivery.api.items("/apis/apps/v1/namespaces/stoa/statefulsets") == []
+    assert delivery.api.get("/api/v1/namespaces/stoa")["status"]["phase"] == "Active"
+    assert delivery.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/externalsecrets.external-secrets.io")
