@@ -143,6 +143,7 @@ class ProcessTest : public testing::Test {
     }
     while (ids.empty()) co_await sleep_for(1ms);
     simulator_->kill();
+    // NOLINTNEXTLINE(bugprone-infinite-loop): each of those spawned counts it down
     while (open > 0) co_await sleep_for(1ms);
   }
 

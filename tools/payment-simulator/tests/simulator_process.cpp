@@ -94,9 +94,9 @@ void SimulatorProcess::kill() {
   process_ = -1;
 }
 
-void SimulatorProcess::freeze() { ::kill(process_, SIGSTOP); }
+void SimulatorProcess::freeze() const { ::kill(process_, SIGSTOP); }
 
-void SimulatorProcess::thaw() { ::kill(process_, SIGCONT); }
+void SimulatorProcess::thaw() const { ::kill(process_, SIGCONT); }
 
 bool SimulatorProcess::accepts() const {
   const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -28,8 +28,8 @@ class SimulatorProcess {
 
   void start();   ///< returns when it accepts connections
   void kill();    ///< SIGKILL
-  void freeze();  ///< SIGSTOP: connections are accepted by the kernel, nothing is answered
-  void thaw();
+  void freeze() const;  ///< SIGSTOP: connections are accepted by the kernel, nothing is answered
+  void thaw() const;
 
  private:
   bool accepts() const;
