@@ -1,5 +1,7 @@
 #include "services/product-service/app/catalogue.hpp"
 
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include "servicekit/core/unavailable.hpp"
@@ -89,7 +91,7 @@ TEST_F(CatalogueTest, AnswersAsItsTwinDid) {
 TEST_F(CatalogueTest, IsUnavailableWhileItsTwinHoldsTheKey) {
   store_.twin = [&] { shop_.keep_key(key(), {}); };
   store_.twin_is_seen = false;
-  EXPECT_THROW(static_cast<void>(create("Teapot", key())), Unavailable);
+  EXPECT_THROW(std::ignore = create("Teapot", key()), Unavailable);
   EXPECT_TRUE(cache_.forgotten.empty());
 }
 
