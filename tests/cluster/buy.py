@@ -35,7 +35,7 @@ def main() -> None:
         while order["status"] == "pending" and time.monotonic() < begin + PAID_SECONDS_MAX:
             time.sleep(0.1)
             order = call("GET", f"/api/v1/orders/{order['id']}")
-        orders.append({"number": order["number"], "status": order["status"], "seconds": round(time.monotonic() - begin, 2)})
+        orders.append({"id": order["id"], "number": order["number"], "status": order["status"], "seconds": round(time.monotonic() - begin, 2)})
     print(json.dumps({"email": email, "token": token, "orders": orders}))
 
 

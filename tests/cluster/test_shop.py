@@ -5,15 +5,27 @@ Installed once for the module by Helm, two replicas of each service. Whoever ask
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
+import time
 
 import pytest
 
 from tests.cluster.conftest import pod, until
-from tests.cluster.shop import Shop, run
+from tests.cluster.shop import Load, Shop, run
+from tests.cluster.test_node import evict
 from tests.deploy.charts import GRAPH, SERVICES, tool
 from tests.deploy.checked import CHECKOUT
+
+REQUESTS_MIN = 10_000
+ROLLING_SECONDS = 100
+WITHOUT_PAUSE_SECONDS = 20
+ORDERS_MEANWHILE = 20
+DIRECT = {"user-service": "200=http://user-service:3001/.well-known/jwks.json", "product-service": "200=http://product-service:3002/api/v1/products?limit=1",
+          "order-service": "401=http://order-service:3003/api/v1/orders", "payment-service": "401=http://payment-service:3004/api/v1/payments",
+          "notification-service": "200=http://notification-service:4005/livez"}
+THROUGH_THE_GATEWAY = [f"200=http://api-gateway:3000{path}" for path in ("/health", "/api/v1/products?limit=1", "/api/v1/users/me", "/api/v1/orders", "/api/v1/payments?order_id={order}")]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +78,17 @@ def mailed(shop: Shop, bought: dict) -> None:
 
 def test_the_smoke_test_of_a_release_passes(shop):
     assert "smoke: ok" in shop.program(CHECKOUT / "deploy/ci/smoke", "http://api-gateway:3000")
+
+
+def test_a_budget_refuses_the_second_eviction(shop):
+    """One pod of a service may leave at a time; the other is let go when the replacement is ready."""
+    until("the budget allows one", lambda: shop.kubectl.get("pdb", "api-gateway")["status"]["disruptionsAllowed"] == 1)
+    first, second = [one["metadata"]["name"] for one in shop.pods() if one["metadata"]["labels"]["app.kubernetes.io/name"] == "api-gateway"]
+    assert "Success" in evict(shop.kubectl, first)
+    assert "Cannot evict pod as it would violate the pod's disruption budget" in evict(shop.kubectl, second)
+    until("the replacement is ready", lambda: shop.kubectl.get("pdb", "api-gateway")["status"]["disruptionsAllowed"] == 1, 90)
+    assert "Success" in evict(shop.kubectl, second)
+    shop.renewed()
 
 
 PORTS = {f"{service}:{node['port'] + offset}" for service, node in GRAPH["services"].items() for offset in (0, 1000)} | {
@@ -139,3 +162,52 @@ def test_it_is_the_policies_that_refuse(shop, callers):
         kept["metadata"].pop(told, None)
     shop.kubectl.apply(kept)
     until("with it again nobody", lambda: door not in reached(shop, stranger))
+
+
+@pytest.fixture(scope="module")
+def askers(shop) -> Shop:
+    shop.kubectl.apply(*(shop.load_pod(service) for service in SERVICES))
+    shop.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/load-of-{service}" for service in SERVICES))
+    return shop
+
+
+def rolled(shop: Shop, seconds: float) -> tuple[int, int]:
+    """All services are renewed at once, again and again, under load. How many requests were sent, and how many lost."""
+    bought = shop.buy(1)
+    through = [target.format(order=bought["orders"][0]["id"]) for target in THROUGH_THE_GATEWAY]
+    loads = [Load(shop.kubectl.namespace, "load-of-api-gateway", 10, through, bought["token"])]
+    loads += [Load(shop.kubectl.namespace, f"load-of-{service}", 15, [address], "") for service, address in DIRECT.items()]
+    rounds, end = 0, time.monotonic() + seconds
+    with contextlib.ExitStack() as running:
+        for load in loads:
+            running.enter_context(load)
+        while time.monotonic() < end:
+            shop.restart()
+            rounds += 1
+    became = [target for load in loads for target in load.targets]
+    for target in became:
+        print(f"{target['url']}: {target['lost']} of {target['sent']} lost {target['causes'][:3]}")
+    sent, lost = sum(target["sent"] for target in became), sum(target["lost"] for target in became)
+    print(f"{rounds} rounds: {lost} of {sent} lost")
+    return sent, lost
+
+
+def test_renewing_every_service_under_load_loses_nothing(askers):
+    with concurrent.futures.ThreadPoolExecutor(1) as buyer:
+        buying = buyer.submit(askers.buy, ORDERS_MEANWHILE)
+        sent, lost = rolled(askers, ROLLING_SECONDS)
+        bought = buying.result()
+    assert sent >= REQUESTS_MIN and lost == 0
+    assert [order["status"] for order in bought["orders"]] == ["paid"] * ORDERS_MEANWHILE
+    mailed(askers, bought)
+
+
+def test_without_the_pause_before_the_signal_requests_are_lost(askers):
+    """What the test above would see if the chart forgot it. The last of this file: the services stay so, and the node's tables
+    of connections would still name pods that died without a word."""
+    away = '[{"op": "remove", "path": "/spec/template/spec/containers/0/lifecycle"}]'
+    for service in SERVICES:
+        askers.kubectl("patch", "deployment", service, "--type", "json", "--patch", away)
+    askers.renewed()
+    _, lost = rolled(askers, WITHOUT_PAUSE_SECONDS)
+    assert lost > 0
