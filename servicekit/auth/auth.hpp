@@ -126,6 +126,9 @@ class Verifier final : public http::Authenticator {
   /// user-service does not answer.
   Task<Result<http::Identity>> authenticate(Context context, std::string_view token) override;
 
+  /// Waits until keys and revocations were fetched once.
+  Task<> prepared() override;
+
  private:
   struct Impl;
   Verifier(Loops& loops, VerifierConfig config, std::unique_ptr<KeySource> owned, KeySource* keys,

@@ -105,7 +105,8 @@ struct Verifier::Impl : std::enable_shared_from_this<Verifier::Impl> {
         shards{
             loops,
             [&](asio::io_context&) { return std::make_unique<Shard>(config.cached_tokens_max); }},
-        keys_turn{loops.at(0).get_executor()} {}
+        keys_turn{loops.at(0).get_executor()},
+        preparation{loops.at(0).get_executor(), Clock::time_point::max()} {}
 
   static Task<> keep_keys(std::shared_ptr<Impl> impl);
   static Task<> keep_revocations(std::shared_ptr<Impl> impl);
@@ -118,6 +119,8 @@ struct Verifier::Impl : std::enable_shared_from_this<Verifier::Impl> {
   void tell_keys(Keys keys);
   void ask_for_keys();
   Task<> keys_from_afar(Context context);
+
+  bool is_prepared() const { return keys_known && revocations_since; }
 
   const detail::VerificationKey* find(const std::string& key_id);
   Result<http::Identity> judge(const detail::VerifiedToken& token);
@@ -135,6 +138,8 @@ struct Verifier::Impl : std::enable_shared_from_this<Verifier::Impl> {
 
   // Of loop 0, where everything is fetched.
   Timer keys_turn;
+  Timer preparation;  ///< cancelled when there is something new to judge by
+  bool keys_known = false;
   Clock::time_point keys_asked_at{};
   Clock::time_point keys_learnt_at = Clock::now();
   Clock::time_point revocations_learnt_at = Clock::now();
@@ -182,6 +187,8 @@ Task<bool> Verifier::Impl::fetch_keys() {
   keys_text = text;
   tell_keys(std::move(changed));
   if (text.empty()) co_return false;
+  keys_known = true;
+  preparation.cancel();
   keys_learnt_at = Clock::now();
   co_return true;
 }
@@ -235,6 +242,7 @@ Task<bool> Verifier::Impl::fetch_revocations() {
     learn(std::move(page));
   }
   revocations_since = *asked_at - revocation_overlap;
+  preparation.cancel();
   revocations_learnt_at = Clock::now();
   co_return true;
 }
@@ -335,6 +343,13 @@ void Verifier::start() {
   spawn(loop, "revoked sessions", Impl::keep_revocations(impl_));
   if (!impl_->config.service_jwks_path.empty()) {
     spawn(loop, "keys of services", Impl::keep_service_keys(impl_));
+  }
+}
+
+Task<> Verifier::prepared() {
+  const std::shared_ptr<Impl> impl = impl_;
+  while (!impl->is_prepared()) {
+    co_await impl->preparation.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>{}));
   }
 }
 

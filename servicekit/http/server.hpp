@@ -186,6 +186,8 @@ class Authenticator {
   /// Errors (unauthenticated): token_missing is decided by the pipeline; token_invalid,
   /// token_expired, session_revoked.
   virtual Task<Result<Identity>> authenticate(Context context, std::string_view token) = 0;
+  /// Waits until it can judge any token, however long that takes. Called once, on loop 0.
+  virtual Task<> prepared() { co_return; }
 };
 
 struct ServerLimits {

@@ -31,6 +31,7 @@ using Timer = net::basic_waitable_timer<Clock, net::wait_traits<Clock>, Executor
 constexpr std::chrono::milliseconds drain_max{6'000};
 constexpr std::chrono::milliseconds stop_max{8'500};
 constexpr std::chrono::milliseconds flush_max{1'000};
+constexpr std::chrono::milliseconds prepare_max{10'000};
 constexpr unsigned last_resort_seconds = 10;
 constexpr std::chrono::milliseconds lag_period{500};
 constexpr int signal_exit_base = 128;  // a shell's convention for "ended by signal n"
@@ -98,6 +99,7 @@ struct Process::Impl {
 
   void await_signal(bool first);
   void announce(const http::Server& server);
+  Task<> prepare(http::Authenticator* authenticator, const http::Server* server);
   Task<> stop();
   Task<> end_step(std::string name, Task<> task);
 
@@ -112,6 +114,7 @@ struct Process::Impl {
   http::Server* http = nullptr;  ///< while serve() runs
   Clock::time_point stop_deadline;
   bool is_overdue = false;
+  bool is_stopping = false;
 };
 
 void Process::Impl::await_signal(bool first) {
@@ -125,7 +128,15 @@ void Process::Impl::await_signal(bool first) {
   });
 }
 
+// Bounded: who needs no token shall be answered although user-service is away.
+Task<> Process::Impl::prepare(http::Authenticator* authenticator, const http::Server* server) {
+  const Ending ending = co_await within(authenticator->prepared(), started + prepare_max);
+  if (!ending.in_time) telemetry.warn("ready_unprepared");
+  announce(*server);
+}
+
 void Process::Impl::announce(const http::Server& server) {
+  if (is_stopping) return;
   admin.become(AdminServer::State::ready);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
   telemetry.info("ready", {{"port", std::int64_t{server.port()}},
@@ -147,6 +158,7 @@ Task<> Process::Impl::end_step(std::string name, Task<> task) {
 Task<> Process::Impl::stop() {
   const Clock::time_point began = Clock::now();
   stop_deadline = began + stop_max;
+  is_stopping = true;
   admin.become(AdminServer::State::draining);
   co_await end_step("http", http->drain(drain_max));
   co_await end_step("periodic tasks", periodic.stop());
@@ -193,7 +205,11 @@ int Process::serve(http::Router router, http::Authenticator* authenticator) {
   }
   impl_->await_signal(true);
   server.start();
-  net::post(impl_->loops.at(0), [this, &server] { impl_->announce(server); });
+  if (authenticator == nullptr) {
+    net::post(impl_->loops.at(0), [this, &server] { impl_->announce(server); });
+  } else {
+    spawn(impl_->loops.at(0), "prepare", impl_->prepare(authenticator, &server));
+  }
   impl_->loops.run();
 
   impl_->telemetry.flush(flush_max);

@@ -55,8 +55,9 @@ class Process {
              std::function<Task<>(Context)> step);
 
   /// Serves until SIGTERM or SIGINT: /readyz turns 503 → drain (≤ 10 s in all) → on_stop → flush →
-  /// returns 0. Logs one line {"event":"ready","port":…} when it accepts. A second signal, or a
-  /// stop that does not end in time, ends the process at once. Called once.
+  /// returns 0. Logs one line {"event":"ready","port":…} when it accepts and can judge tokens;
+  /// waits for the latter at most 10 s. A second signal, or a stop that does not end in time, ends
+  /// the process at once. Called once.
   int serve(http::Router router, http::Authenticator* authenticator);
 
  private:

@@ -77,7 +77,7 @@ TEST(RevocationPages, AreReadToTheEnd) {
         testing_support::run_on(loops, verifier.authenticate(Context{}.within(5s), token));
     return identity ? std::string{"user"} : std::string{identity.error().code};
   };
-  testing_support::run_on(loops, sleep_for(200ms));
+  testing_support::run_on(loops, verifier.prepared());
   EXPECT_EQ(outcome(users.revoked.front().id), "session_revoked");
   EXPECT_EQ(outcome(users.revoked.back().id), "session_revoked");
   EXPECT_EQ(outcome(SessionId{crypto::new_uuid()}), "user");

@@ -36,10 +36,25 @@ Task<> fail_twice(telemetry::Telemetry* telemetry, int turn) {
   co_return;
 }
 
+/// Knows nobody, and is prepared after a while.
+class SlowAuthenticator final : public http::Authenticator {
+ public:
+  explicit SlowAuthenticator(std::chrono::milliseconds takes) : takes_{takes} {}
+  Task<Result<http::Identity>> authenticate(Context, std::string_view) override {
+    co_return refuse(ErrorKind::unauthenticated, "token_invalid", "nobody is known here");
+  }
+  Task<> prepared() override { co_await sleep_for(takes_); }
+
+ private:
+  std::chrono::milliseconds takes_;
+};
+
 int serve() {
   runtime::Environment environment;
   const auto config = runtime::ServiceConfig::read(environment, "probe-service", 3099);
   const bool hangs = environment.flag("STOA_PROBE_HANGS", false);
+  const std::chrono::milliseconds prepares{
+      environment.number("STOA_PROBE_PREPARES_MS", 0, 0, 60'000)};
   environment.check();
 
   runtime::Process process{config};
@@ -53,7 +68,8 @@ int serve() {
   http::Router router;
   router.get("/slow", http::anyone, answer_slowly);
   router.get("/answer", http::anyone, answer);
-  return process.serve(std::move(router), nullptr);
+  SlowAuthenticator authenticator{prepares};
+  return process.serve(std::move(router), prepares == 0ms ? nullptr : &authenticator);
 }
 
 int echo(std::span<const std::string_view> arguments) { return static_cast<int>(arguments.size()); }

@@ -45,6 +45,30 @@ TEST(Process, AnswersProbesOnItsAdminPort) {
   EXPECT_EQ(testing_support::exchange(admin, std::string(10'000, 'x')), "");
 }
 
+TEST(Process, IsReadyWhenItCanJudgeTokens) {
+  ProbeProcess probe{with({{"STOA_PROBE_PREPARES_MS", "300"}})};
+  EXPECT_THAT(get(probe.admin_port(), "/readyz"), StartsWith("HTTP/1.1 200 "));
+  const std::string log = probe.output();
+  const std::size_t took = log.find(R"("start_ms":)");
+  ASSERT_NE(took, std::string::npos);
+  EXPECT_GE(std::stoi(log.substr(took + std::string_view{R"("start_ms":)"}.size())), 300);
+  EXPECT_THAT(log, Not(HasSubstr("ready_unprepared")));
+}
+
+TEST(Process, IsReadyAfterTenSecondsWhateverItKnows) {
+  ProbeProcess probe{with({{"STOA_PROBE_PREPARES_MS", "60000"}})};
+  EXPECT_GT(probe.admin_port(), 0);
+  EXPECT_THAT(probe.output(), HasSubstr(R"("event":"ready_unprepared")"));
+}
+
+TEST(Process, IsNeverReadyWhenItWasStoppedBefore) {
+  ProbeProcess probe{with({{"STOA_PROBE_PREPARES_MS", "500"}})};
+  ASSERT_NE(probe.wait_for_output(R"("event":"turn")"), "");
+  probe.signal(SIGTERM);
+  EXPECT_EQ(probe.exit_code(), 0);
+  EXPECT_THAT(probe.output(), Not(HasSubstr(R"("event":"ready")")));
+}
+
 TEST(Process, FinishesRequestsInHandAndStopsItsPartsInReverse) {
   ProbeProcess probe{with({})};
   const std::uint16_t port = probe.port();

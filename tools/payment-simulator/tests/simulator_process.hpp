@@ -26,8 +26,8 @@ class SimulatorProcess {
 
   std::string address() const;
 
-  void start();   ///< returns when it accepts connections
-  void kill();    ///< SIGKILL
+  void start();         ///< returns when it accepts connections
+  void kill();          ///< SIGKILL
   void freeze() const;  ///< SIGSTOP: connections are accepted by the kernel, nothing is answered
   void thaw() const;
 
