@@ -9,6 +9,7 @@ import pathlib
 import re
 
 ORDER = ("dev", "staging", "production")
+LOCAL = "local"  # a cluster without a cloud: recorded and rolled back, never promoted
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 IMAGE = re.compile(r"[a-z][a-z0-9-]*")
@@ -20,8 +21,8 @@ class DeployError(Exception):
 
 
 def file_of(top: pathlib.Path, name: str) -> pathlib.Path:
-    if name not in ORDER:
-        raise DeployError(f"no such environment: {name} (one of {', '.join(ORDER)})")
+    if name not in (*ORDER, LOCAL):
+        raise DeployError(f"no such environment: {name} (one of {', '.join(ORDER)}, {LOCAL})")
     return top / "deploy/environments" / f"{name}.json"
 
 

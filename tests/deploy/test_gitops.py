@@ -246,6 +246,26 @@ def test_production_runs_by_digest_alone(trees, delivery, spoiled, checked):
         "registry.example.com/stoa/order-service:1.0.0"] * 4
 
 
+def without_denial(tree) -> list[str]:
+    """Places whose namespace would take a tag."""
+    policies = {place: objects(build(tree / f"deploy/gitops/environments/{place}/policies")) for place in PLACES}
+    actions = {place: [thing["spec"]["validationActions"] for thing in things if thing["kind"] == "ValidatingAdmissionPolicyBinding"] for place, things in policies.items()}
+    return [place for place, found in actions.items() if found != [["Deny"]]]
+
+
+def test_every_namespace_refuses_tags_and_a_node_runs_digests_too(trees, spoiled, checked):
+    assert without_denial(CHECKOUT) == []
+    checked("places that refuse tags", PLACES)
+    found = images_of(trees["local"])
+    assert len(checked("images of a cluster without a cloud by digest", found)) == 2 * len(SERVICES) + 7
+    assert [image for image in found.values() if not DIGEST.fullmatch(image)] == []
+    change(spoiled, "gitops/policies/by-digest.yaml", "validationActions: [Deny]", "validationActions: [Warn]")
+    assert without_denial(spoiled) == PLACES
+    (spoiled / "deploy/environments/local.json").write_text('{"images": {}}')
+    with pytest.raises(AssertionError, match="the image of mail-sink has neither digest nor tag"):
+        Tree("local", spoiled)
+
+
 def test_an_entry_of_an_environment_without_a_digest_is_refused(spoiled):
     for entry in ({"version": "1.0.0", "digest": "latest"}, {"version": "1.0.0"}, "sha256:" + "0" * 64):
         (spoiled / "deploy/environments/production.json").write_text(json.dumps({"images": {"order-service": entry}}))

@@ -49,7 +49,7 @@ def stages(small):
 
 def test_the_files_of_the_tree_name_digests_alone(checked):
     for file in checked("environments", sorted((CHECKOUT / "deploy/environments").glob("*.json"))):
-        assert file.stem in ("dev", "staging", "production")
+        assert file.stem in ("dev", "staging", "production", "local")
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", image["digest"]) for image in json.loads(file.read_text())["images"].values())
 
 
@@ -60,6 +60,16 @@ def test_a_release_is_recorded_in_dev(stages, tmp_path):
     assert done.returncode == 0 and done.stdout.startswith("chore(deploy): 2 images to dev\n\n"), done.stdout
     assert runs(stages, "dev") == images(order_service="1.6.0", user_service="2.0.1", mail_sink="1.0.0")
     assert deploy(stages, "promote", "record", released).returncode == 3
+
+
+def test_what_was_built_here_is_recorded_in_a_cluster_without_a_cloud(stages, tmp_path):
+    built = tmp_path / "images.json"
+    built.write_text(json.dumps({"images": images(order_service="0.0.0-abc", postgres="0.0.0-abc")}))
+    done = deploy(stages, "promote", "record", built, "--into", "local")
+    assert done.returncode == 0 and done.stdout.startswith("chore(deploy): 2 images to local\n\n"), done.stdout
+    assert runs(stages, "local") == images(order_service="0.0.0-abc", postgres="0.0.0-abc")
+    assert stages.git("status", "--short").split() == ["M", "deploy/environments/local.json"]
+    assert deploy(stages, "promote", "record", built, "--into", "production").returncode == 2
 
 
 @pytest.mark.parametrize(("source", "target", "after"), [
@@ -102,6 +112,8 @@ def test_the_title_and_the_rollback_are_messages_that_main_takes(stages):
     (["staging", "dev"], "from staging is promoted to production, not to dev"),
     (["dev", "dev"], "not to dev"),
     (["dev", "test"], "no such environment: test"),
+    (["dev", "local"], "local takes no part in promotion"),
+    (["local", "staging"], "local takes no part in promotion"),
     (["../dev", "staging"], "no such environment"),
     (["dev", "staging", "--image", "gift-service"], "dev runs no gift-service"),
 ])
