@@ -110,6 +110,32 @@ def test_toolbox_links_one_kubernetes(checked):
     assert f"gitVersion=v1.{KUBERNETES.removeprefix('v0.')}" in (TOOLBOX / "kubernetes/ldflags").read_text()
 
 
+def sources(toolbox: pathlib.Path) -> dict[str, str]:
+    """Module, version and checksum that a tool's own sources are, and that its definitions are."""
+    module = (toolbox / "external-secrets/source").read_text().split()
+    [definitions] = [line.split()[:3] for line in (toolbox / "kube-schemas/modules.lock").read_text().splitlines() if line.startswith(f"{module[0]} ")]
+    return {"controllers": " ".join(module), "definitions": " ".join(definitions)}
+
+
+def test_external_secrets_is_the_one_whose_definitions_judge_the_charts(tmp_path):
+    found = sources(TOOLBOX)
+    assert found["controllers"] == found["definitions"]
+    must("cp", "-r", TOOLBOX, tmp_path / "toolbox")
+    planted = tmp_path / "toolbox/external-secrets/source"
+    planted.write_text(planted.read_text().replace("v0.20.4", "v0.20.3"))
+    found = sources(tmp_path / "toolbox")
+    assert found["controllers"] != found["definitions"]
+
+
+def test_a_source_that_is_not_the_locks_is_not_compiled(tmp_path):
+    must("cp", "-r", TOOLBOX, tmp_path / "toolbox")
+    planted = tmp_path / "toolbox/external-secrets/source"
+    module, version, checksum = planted.read_text().split()
+    planted.write_text(f"{module} {version} h1:{'A' * 43}=\n")
+    refused = run(tmp_path / "toolbox/build", "external-secrets")
+    assert refused.returncode == 1 and f"{module} {version} is not what the lock names: {checksum}" in refused.stdout, refused.stdout
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("pki") / "kubernetes"
