@@ -110,5 +110,14 @@ TEST_F(ProgramSchema, MigratesByTheOwnersDsn) {
   EXPECT_EQ(served, 0);
 }
 
+TEST_F(ProgramSchema, SaysThatANewerSchemaStays) {
+  fake_version = 3;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run("migrate"), 0);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(said.contains(R"("event":"migrated")"));
+  EXPECT_TRUE(said.contains(R"("schema":3,"needed":2)"));
+}
+
 }  // namespace
 }  // namespace stoa::runtime
