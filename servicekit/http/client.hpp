@@ -18,6 +18,8 @@ struct ClientConfig {
       addresses{};                   ///< "host:port", in turn, but for those whose breaker is open
   std::size_t connections_max = 64;  ///< per loop and address; idle ones are kept, LIFO
   std::size_t waiting_max = 256;     ///< per loop; beyond: Unavailable
+  /// Then a connection is made anew: behind one address a replica that came later gets its share.
+  std::chrono::milliseconds connection_age_max{30'000};
   std::chrono::milliseconds connect_timeout{500};
   std::chrono::milliseconds timeout{3'000};  ///< of one call when the context leaves more
   std::size_t response_bytes_max = 8 * 1024 * 1024;

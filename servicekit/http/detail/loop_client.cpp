@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "servicekit/async/random_between.hpp"
 #include "servicekit/core/unavailable.hpp"
 
 namespace stoa::http::detail {
@@ -13,6 +14,7 @@ constexpr std::chrono::milliseconds sweep_every{10};
 constexpr int repeats_max = 1;  // beside those that never reached an address
 constexpr int pause_min_ms = 5;
 constexpr int pause_max_ms = 25;
+constexpr double youngest_share = 0.5;  // of the age at which a connection ends
 constexpr int server_error = 500;
 constexpr int service_unavailable = 503;
 
@@ -193,7 +195,12 @@ Task<std::optional<Lease>> LoopClient::acquire(std::shared_ptr<LoopClient> self,
   Lease lease{self, origin, std::make_unique<ClientConnection>(self->loop_)};
   const auto connect_by = std::min(deadline, Clock::now() + self->config_.connect_timeout);
   const ErrorCode error = co_await connect(origin, &*lease, connect_by);
-  if (!error) co_return lease;
+  if (!error) {
+    // Not all at once: those that were opened together end apart.
+    const auto age = self->config_.connection_age_max * random_between(youngest_share, 1);
+    lease->use_until = Clock::now() + std::chrono::duration_cast<Clock::duration>(age);
+    co_return lease;
+  }
   failed->refused = error == boost::asio::error::connection_refused;
   failed->failure = "no connection to " + origin->address() + ": " + error.message();
   co_return std::nullopt;

@@ -74,8 +74,10 @@ std::unique_ptr<ClientConnection> Origin::take_idle() {
   while (!idle_.empty()) {
     auto connection = std::move(idle_.back());
     idle_.pop_back();
+    const auto now = Clock::now();
+    const bool old = now - connection->idle_since >= idle_max || now >= connection->use_until;
     // Old, closed, or talking out of turn: either way not for the next request.
-    if (Clock::now() - connection->idle_since < idle_max && !has_news(connection->socket)) {
+    if (!old && !has_news(connection->socket)) {
       connection->reused = true;
       return connection;
     }

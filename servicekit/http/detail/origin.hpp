@@ -25,6 +25,7 @@ struct ClientConnection : ListHook {
   std::size_t have = 0;
   std::string out;
   Clock::time_point idle_since{};
+  Clock::time_point use_until = Clock::time_point::max();
   bool reused = false;
   bool timed_out = false;
   Clock::time_point deadline = Clock::time_point::max();

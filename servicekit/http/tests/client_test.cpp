@@ -101,6 +101,19 @@ TEST_F(ClientTest, KeepsItsConnection) {
   EXPECT_EQ(server.connections(), 1);
 }
 
+// Behind the one address of a Kubernetes Service, only who is connected anew meets a new replica.
+TEST_F(ClientTest, UsesNoConnectionBeyondItsAge) {
+  ScriptedServer server{[](ScriptedConnection& connection) {
+    while (!connection.read_until("\r\n\r\n").empty()) connection.send(good_answer);
+  }};
+  client({.addresses = {server.address()}, .connection_age_max = std::chrono::milliseconds{5}});
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (server.connections() < 3 && std::chrono::steady_clock::now() < give_up_at) {
+    EXPECT_EQ(send({.target = "/"}).body, "ok");
+  }
+  EXPECT_EQ(server.connections(), 3);
+}
+
 TEST_F(ClientTest, RefusesATargetThatWouldAddAHeader) {
   const RunningServer server{routes()};
   client({.addresses = {local(server.port())}});
@@ -381,18 +394,6 @@ TEST_F(ClientTest, ResolvesANameWithoutBlockingTheLoop) {
 TEST_F(ClientTest, AnUnknownNameIsUnavailable) {
   client({.addresses = {"no-such-host.invalid:80"}});
   EXPECT_THROW(send({.target = "/"}, soon(std::chrono::seconds{2})), Unavailable);
-}
-
-TEST(HopByHop, AreTheHeadersOfOneConnection) {
-  for (const std::string_view name :
-       {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade",
-        "content-length", "proxy-connection", "proxy-authorization", "proxy-authenticate",
-        "expect"}) {
-    EXPECT_TRUE(is_hop_by_hop(name)) << name;
-  }
-  for (const std::string_view name : {"content-type", "tea", "", "connections", "x-te"}) {
-    EXPECT_FALSE(is_hop_by_hop(name)) << name;
-  }
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "servicekit/http/client.hpp"
+
 namespace stoa::http::detail {
 namespace {
 
@@ -109,6 +111,18 @@ TEST(Parser, CountsHeadersAndTheirBytes) {
   EXPECT_TRUE(with("a:1\r\nb:1\r\nc:1\r\nd:1\r\ne:1\r\nf:1\r\ng:1\r\nh:1\r\n").ends_with("431"));
   EXPECT_TRUE(with("x:" + std::string(194, 'y') + "\r\n").ends_with("more"));
   EXPECT_TRUE(with("x:" + std::string(195, 'y') + "\r\n").ends_with("431"));
+}
+
+TEST(HopByHop, AreTheHeadersOfOneConnection) {
+  for (const std::string_view name :
+       {"Connection", "keep-alive", "TE", "Trailer", "transfer-encoding", "Upgrade",
+        "content-length", "proxy-connection", "proxy-authorization", "proxy-authenticate",
+        "expect"}) {
+    EXPECT_TRUE(is_hop_by_hop(name)) << name;
+  }
+  for (const std::string_view name : {"content-type", "tea", "", "connections", "x-te"}) {
+    EXPECT_FALSE(is_hop_by_hop(name)) << name;
+  }
 }
 
 }  // namespace
