@@ -1,10 +1,10 @@
 """All rules, and what they find."""
 
-from tidy import architecture, code, contracts, promises
+from tidy import architecture, code, contracts, migrations, promises
 from tidy.allowed import ALLOWED
 from tidy.tree import Finding, Tree
 
-ALL = architecture.RULES + code.RULES + contracts.RULES + promises.RULES
+ALL = architecture.RULES + code.RULES + contracts.RULES + migrations.RULES + promises.RULES
 
 
 def check(tree: Tree, allowed: dict[tuple[str, str], str] = ALLOWED) -> list[Finding]:

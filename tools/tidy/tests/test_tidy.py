@@ -41,6 +41,33 @@ def broken_openapi() -> list[str]:
     return [OPENAPI.replace(before, after) for before, after in changes]
 
 
+CONTRACT_STEPS = [
+    "DROP TABLE orders;", "drop view if exists order_lines;", "DROP INDEX orders_by_number;", "ALTER TABLE orders DROP COLUMN reason;",
+    "ALTER TABLE orders\n  ADD COLUMN a text, DROP CONSTRAINT orders_total;", "ALTER TABLE orders ALTER COLUMN reason DROP DEFAULT;",
+    "ALTER TABLE orders RENAME COLUMN reason TO why;", "ALTER TABLE orders RENAME TO sales;", "ALTER TABLE orders ALTER reason TYPE varchar(9);",
+    "ALTER TABLE orders ALTER COLUMN reason SET NOT NULL;", "ALTER TABLE orders ADD CONSTRAINT a CHECK (version < 9);",
+    "ALTER TABLE orders ADD COLUMN a numeric(9, 2) NOT NULL;", "CREATE UNIQUE INDEX a ON orders (reason);", "TRUNCATE orders;",
+    "DELETE FROM orders WHERE reason IS NULL;", "REVOKE INSERT ON orders FROM audit;",
+    "DO $$\nBEGIN\n  IF true THEN\n    REVOKE INSERT ON orders FROM audit;\n  END IF;\nEND\n$$;",
+    "-- contract since 1.4.0: a column, not this\nSELECT 1;\nDROP TABLE orders;", "-- contract since next: soon\nDROP TABLE orders;",
+    "CREATE TABLE a (id int);\nALTER TABLE orders DROP COLUMN reason;",
+]
+EXPAND = """-- DROP TABLE orders; is a comment
+CREATE TABLE notes (id int PRIMARY KEY, note text NOT NULL DEFAULT 'DROP TABLE orders;', CHECK (id > 0));
+ALTER TABLE notes ADD CONSTRAINT short CHECK (length(note) < 9), ALTER COLUMN note SET NOT NULL;
+CREATE UNIQUE INDEX notes_one ON notes (note);
+REVOKE DELETE ON notes FROM audit;
+ALTER TABLE orders ADD COLUMN a text, ADD COLUMN b numeric(9, 2) NOT NULL DEFAULT 0, ALTER COLUMN c DROP NOT NULL;
+CREATE INDEX orders_by_a ON orders (a);
+DROP INDEX orders_due;
+CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
+CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM orders; RETURN NULL; END $$;
+CREATE TRIGGER forget BEFORE UPDATE OR DELETE OR TRUNCATE ON orders FOR EACH STATEMENT EXECUTE FUNCTION forget();
+-- contract since 1.4.0: the last reader of orders.reason went
+ALTER TABLE orders
+  DROP COLUMN reason;
+"""
+
 FAULTS = [
     ("dependency", "services/a/app/x.cpp", '#include "services/b/domain/y.hpp"\n'),
     ("dependency", "servicekit/http/x.cpp", '#include "services/a/domain/y.hpp"\n'),
@@ -52,6 +79,7 @@ FAULTS = [
     ("pure-domain", "services/a/domain/x.cpp", 'auto home() { return std::getenv("HOME"); }\n'),
     ("sql-place", "services/a/app/x.cpp", 'auto q = "SELECT id FROM orders";\n'),
     ("sql-place", "servicekit/http/x.cpp", 'auto q = R"(\nINSERT INTO t VALUES (1))";\n'),
+    *[("contract-step", "services/a/migrations/0002_b.sql", fault) for fault in CONTRACT_STEPS],
     ("folder-name", "services/a/utils/x.cpp", "\n"),
     ("no-catch", "services/a/app/x.cpp", "void f() { try { g(); } catch (const E& e) {} }\n"),
     ("enum-default", "services/a/domain/x.cpp", "int f(K k) { switch (k) { case K::a: return 1; default: return 2; } }\n"),
@@ -125,6 +153,7 @@ CLEAN = {
     "int f(char c) { switch (c) { case 'a': return 1; default: return 2; } }\n",
     "services/a/main.cpp": "int main() { try { run(); } catch (const E&) {} }\n",
     "services/a/tests/x_test.cpp": 'auto q = "SELECT id FROM orders"; void f() { try { g(); } catch (...) {} }\n',
+    "services/a/migrations/0002_b.sql": EXPAND,
     "tools/y.py": "def f():\n    return 1\n",
 }
 
