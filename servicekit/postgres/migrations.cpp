@@ -167,10 +167,13 @@ int schema_version(const Secret<>& dsn) {
       run(connection, "SELECT to_regclass('schema_migrations') IS NOT NULL", "asking the schema");
   if (std::string_view{PQgetvalue(known.get(), 0, 0)} != "t") return 0;
   const auto version = run(connection,
-                           "SELECT coalesce(max(number), 0) FROM schema_migrations"
-                           " WHERE set_name = 'service'",
+                           "SELECT coalesce(max(number) FILTER (WHERE set_name = 'service'), 0),"
+                           " coalesce(max(number) FILTER (WHERE set_name = 'servicekit'), 0)"
+                           " FROM schema_migrations",
                            "asking the schema");
-  return std::stoi(PQgetvalue(version.get(), 0, 0));
+  const bool kit_is_whole =
+      std::stoi(PQgetvalue(version.get(), 0, 1)) >= kit_schema::migrations().back().number;
+  return kit_is_whole ? std::stoi(PQgetvalue(version.get(), 0, 0)) : 0;
 }
 
 }  // namespace stoa::postgres

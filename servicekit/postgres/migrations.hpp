@@ -21,8 +21,9 @@ struct Migration {
 /// set "servicekit". Blocks; for the `migrate` command only. Throws std::runtime_error.
 void migrate(const Secret<>& dsn, std::span<const Migration> migrations);
 
-/// The number the database of `dsn` is at for the service's own set; 0 when there is none yet.
-/// Blocks. Throws std::runtime_error when it cannot be asked.
+/// The number the database of `dsn` is at for the service's own set; 0 when there is none yet, or
+/// while a step of servicekit's set is missing. Blocks. Throws std::runtime_error when it cannot be
+/// asked.
 int schema_version(const Secret<>& dsn);
 
 }  // namespace stoa::postgres

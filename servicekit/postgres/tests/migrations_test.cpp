@@ -56,6 +56,16 @@ TEST_F(Migrations, ApplyOnlyWhatIsMissing) {
   EXPECT_EQ(schema_version(dsn_), 2);
 }
 
+// A release may bring a step of servicekit's alone: its tables are as needed as the service's.
+TEST_F(Migrations, AreNotThereWithoutTheKitsLastStep) {
+  migrate(dsn_, two_steps);
+  sql("DELETE FROM schema_migrations WHERE set_name = 'servicekit' AND number = 2");
+  EXPECT_EQ(schema_version(dsn_), 0);
+  sql("INSERT INTO schema_migrations (set_name, number, name, sha256)"
+      " VALUES ('servicekit', 2, '', ''), ('servicekit', 3, 'of the next version', '')");
+  EXPECT_EQ(schema_version(dsn_), 2);
+}
+
 // What a rollback's migrator meets.
 TEST_F(Migrations, LeaveANewerSchemaAsItIs) {
   migrate(dsn_, two_steps);
