@@ -19,7 +19,8 @@ namespace {
 constexpr std::string_view prefix = "STOA_";
 constexpr std::size_t secret_bytes_max = 64 * 1024;
 
-// Read by the tools around a service, or by a crash point at the moment it is passed.
+// Read by the tools around a service, by a crash point at the moment it is passed, or (the version)
+// set by the image and told by telemetry.
 constexpr std::array<std::string_view, 4> not_for_services{"STOA_CRASH_AT", "STOA_IN_ROOT",
                                                            "STOA_CACHE", "STOA_VERSION"};
 

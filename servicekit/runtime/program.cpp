@@ -132,7 +132,8 @@ void print_command(std::string_view name, std::string_view help) {
 }
 
 int print_help(const Program& program) {
-  std::println("{} {} ({})\n\n{} [command]\n", program.name, version, kind_of_build, program.name);
+  std::println("{} {} ({})\n\n{} [command]\n", program.name, version(), kind_of_build,
+               program.name);
   print_command("serve", "answer requests until SIGTERM (default)");
   if (has_database(program))
     print_command("migrate", "bring the schema of STOA_MIGRATE_DSN forward");
@@ -149,7 +150,7 @@ int dispatch(const Program& program, std::span<const std::string_view> arguments
   if (name == "healthcheck") return healthcheck(program);
   if (name == "help" || name == "--help") return print_help(program);
   if (name == "version" || name == "--version") {
-    std::println("{} {} ({})", program.name, version, kind_of_build);
+    std::println("{} {} ({})", program.name, version(), kind_of_build);
     return EXIT_SUCCESS;
   }
   const auto command = std::ranges::find(program.commands, name, &Command::name);

@@ -68,7 +68,7 @@ void SpanExport::run() {
 
 void SpanExport::send(const std::vector<std::string>& spans) {
   const otlp::Origin origin{
-      .service = config_.service, .instance = config_.instance, .version = version};
+      .service = config_.service, .instance = config_.instance, .version = version()};
   std::span<const std::string> rest{spans};
   while (!rest.empty()) {
     const auto batch = rest.first(std::min(rest.size(), limits_.batch_max));

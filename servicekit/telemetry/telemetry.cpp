@@ -62,7 +62,7 @@ Telemetry::Impl::Impl(TelemetryConfig given)
       .Name("stoa_build_info")
       .Help("1, labelled with what runs")
       .Register(registry)
-      .Add({{"service", config.service}, {"version", std::string{version}}})
+      .Add({{"service", config.service}, {"version", std::string{version()}}})
       .Set(1);
 }
 

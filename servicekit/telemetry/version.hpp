@@ -2,13 +2,10 @@
 
 #include <string_view>
 
-#ifndef STOA_VERSION
-#define STOA_VERSION "0.1.0"
-#endif
-
 namespace stoa {
 
-/// Of the whole platform: one repository, one version. The build may set STOA_VERSION.
-inline constexpr std::string_view version = STOA_VERSION;
+/// The release that this program is of: STOA_VERSION, which the image sets, since all programs come
+/// from one build and each is released by a number of its own. "unreleased" without it.
+std::string_view version();
 
 }  // namespace stoa

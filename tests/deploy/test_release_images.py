@@ -76,6 +76,7 @@ def test_what_was_released_is_pushed(published, played, checked):
     assert not any("PROGRAMS=" in line for line in said(played))
     build = next(line for line in said(played) if "--target order-service" in line)
     assert "--label=org.opencontainers.image.version=1.5.0" in build and "--label=org.opencontainers.image.revision=" in build
+    assert "--build-arg VERSION=1.5.0" in build
     checked("images published", images)
 
 

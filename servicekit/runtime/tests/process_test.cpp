@@ -45,6 +45,13 @@ TEST(Process, AnswersProbesOnItsAdminPort) {
   EXPECT_EQ(testing_support::exchange(admin, std::string(10'000, 'x')), "");
 }
 
+TEST(Process, TellsTheReleaseOfItsImage) {
+  ProbeProcess released{with({{"STOA_VERSION", "1.4.0"}})};
+  EXPECT_THAT(get(released.admin_port(), "/metrics"), HasSubstr("version=\"1.4.0\"} 1\n"));
+  ProbeProcess local{with({{"STOA_VERSION", ""}})};  // as in an image that nobody released
+  EXPECT_THAT(get(local.admin_port(), "/metrics"), HasSubstr("version=\"unreleased\"} 1\n"));
+}
+
 TEST(Process, IsReadyWhenItCanJudgeTokens) {
   ProbeProcess probe{with({{"STOA_PROBE_PREPARES_MS", "300"}})};
   EXPECT_THAT(get(probe.admin_port(), "/readyz"), StartsWith("HTTP/1.1 200 "));
