@@ -115,6 +115,9 @@ BAD_VALUES = {
     "one pod at least": ("autoscaling.min=1", "min"),
     "CPU beyond reason": ("autoscaling.cpuPercent=120", "cpuPercent"),
     "foreign metric": ("autoscaling.metric.name=cpu_usage", "metric"),
+    "pods that leave before they came": ("autoscaling.downAfterSeconds=-1", "downAfterSeconds"),
+    "reads that take longer than their interval": ("monitoring.interval=4s", "interval"),
+    "reads too rare for a rate over a minute": ("monitoring.interval=60s", "interval"),
     "no pause": ("preStopSeconds=0", "preStopSeconds"),
     "pause as text": ("preStopSeconds=ten", "preStopSeconds"),
     "source of secrets": ("secretSource.kind=vault", "kind"),
@@ -155,6 +158,14 @@ def test_the_chart_refuses(plant, checked):
     done = render(service, environment, *words, digests=digests)
     assert done.returncode != 0 and said in done.stderr, done.stderr
     checked("planted combinations that the chart refused", [plant])
+
+
+def test_pods_come_at_once_and_leave_late():
+    def pauses(*words: str) -> tuple[int, int]:
+        behavior = one(objects(rendered("order-service", "production", *words)), "HorizontalPodAutoscaler", "order-service")["spec"]["behavior"]
+        return behavior["scaleUp"]["stabilizationWindowSeconds"], behavior["scaleDown"]["stabilizationWindowSeconds"]
+    assert pauses() == (0, 300)
+    assert pauses("--set", "autoscaling.downAfterSeconds=0") == (0, 0)
 
 
 def test_no_finding_in_any_environment(checked):
