@@ -10,7 +10,10 @@ import httpx
 import pytest
 import yaml
 
+from tests.shop import eventually
+
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
+HELM = CHECKOUT / "deploy/helm"
 SERVICES = ["api-gateway", "user-service", "product-service", "order-service", "payment-service", "notification-service"]
 TYPE_LINE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 SAMPLE = re.compile(r"^(\w+)\{([^}]*)\}", re.MULTILINE)
@@ -46,6 +49,23 @@ def test_metrics_and_their_labels_are_promised(stack, journey, service) -> None:
         assert set(LABEL.findall(labels)) <= {*known[metric]["labels"], "le"}, name
 
 
+def followed() -> dict[str, str]:
+    """The series behind the metric that each service's autoscaler follows."""
+    rules = yaml.safe_load((HELM / "metrics-adapter.yaml").read_text())["rules"]
+    series = {rule["name"]["as"]: rule["seriesQuery"].split("{")[0] for rule in rules}
+    values = {service: yaml.safe_load((HELM / f"values/{service}.yaml").read_text()) for service in SERVICES}
+    return {service: series[told["autoscaling"]["metric"]["name"]] for service, told in values.items() if "autoscaling" in told}
+
+
+def test_what_autoscalers_follow_is_shown(stack, journey) -> None:
+    """Beyond zero where it counts: a name that is shown and never moves would scale nothing."""
+    assert len(followed()) >= 2
+    for service, series in followed().items():
+        shown = [float(value) for value in re.findall(rf"^{series}(?:\{{[^}}]*\}})? (\S+)$", metrics_of(stack, service), re.MULTILINE)]
+        assert shown, f"{service} does not show {series}"
+        assert sum(shown) > 0 or not series.endswith("_total"), f"{series} of {service} stays 0"
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_log_line_is_json_of_promised_fields(stack, journey, service) -> None:
     known = promised("log-fields")
@@ -61,6 +81,8 @@ def test_every_log_line_is_json_of_promised_fields(stack, journey, service) -> N
 
 def test_span_attributes_are_promised(otlp_sink, journey) -> None:
     known = {name for span in promised("spans").values() for name in span.get("attributes", [])}
-    spans = httpx.get(f"{otlp_sink}/spans").json()["spans"]
-    assert spans
-    assert {name for span in spans for name in span["attributes"]} - known == set()
+
+    def spans() -> list[dict]:
+        return httpx.get(f"{otlp_sink}/spans").json()["spans"]
+    told = eventually(spans, within=10, what="the first spans")
+    assert {name for span in told for name in span["attributes"]} - known == set()
