@@ -64,7 +64,7 @@ class Planned:
 
 
 class Cloud:
-    """An account as Terraform would leave it: secrets without values, and one role."""
+    """An account as Terraform would leave it: secrets without values, their copies, and the role of a workload."""
 
     def __init__(self, planned: Planned, region: str):
         self.planned, self.region = planned, region
@@ -76,28 +76,45 @@ class Cloud:
         self.server = ThreadedMotoServer(self.address, 0, verbose=False)
         self.server.start()
         self.url = f"http://{self.address}:{self.server.get_host_and_port()[1]}"
+        self.operator = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
         iam = self.client("iam")
         iam.create_user(UserName="operator")
         iam.put_user_policy(UserName="operator", PolicyName="everything", PolicyDocument=json.dumps(EVERYTHING))
         key = iam.create_access_key(UserName="operator")["AccessKey"]
-        made = iam.create_role(RoleName=planned.role["name"], AssumeRolePolicyDocument=planned.role["assume_role_policy"])
-        iam.put_role_policy(RoleName=planned.role["name"], PolicyName="planned", PolicyDocument=planned.policy)
-        self.role = made["Role"]["Arn"]
+        self.operator = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
         # From here on signatures and policies are judged.
         moto.settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
-        self.operator = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-        self.manager = self.client("secretsmanager", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
+        self.admit(planned)
+        self.manager = self.client("secretsmanager")
         for name in planned.secrets:
-            self.manager.create_secret(Name=name)
+            self.make(name)
 
-    def client(self, service: str, **credentials: str):
-        return boto3.client(service, endpoint_url=self.url, region_name=self.region,
-                            **(credentials or {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}))
+    def client(self, service: str):
+        return boto3.client(service, endpoint_url=self.url, region_name=self.region, aws_access_key_id=self.operator["AWS_ACCESS_KEY_ID"],
+                            aws_secret_access_key=self.operator["AWS_SECRET_ACCESS_KEY"])
+
+    def admit(self, planned: Planned) -> None:
+        """The role of a plan, with its policy."""
+        iam, name = self.client("iam"), planned.role["name"]
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=planned.role["assume_role_policy"])
+        iam.put_role_policy(RoleName=name, PolicyName="planned", PolicyDocument=planned.policy)
 
     def fill(self, checkout: pathlib.Path, folder: pathlib.Path, environment: str, python: str) -> str:
         """As an operator does it."""
         return subprocess.run([python, checkout / "deploy/terraform/fill-secrets", folder, environment, "--region", self.region], check=True, text=True,
                               stdout=subprocess.PIPE, env=os.environ | self.operator | {"AWS_ENDPOINT_URL": self.url}).stdout
+
+    def copies(self, name: str) -> list[str]:
+        """The regions that the plan copies it to."""
+        return [copy["region"] for copy in self.planned.secrets[name]["replica"]]
+
+    def make(self, name: str, **value: str) -> None:
+        self.manager.create_secret(Name=name, AddReplicaRegions=[{"Region": region} for region in self.copies(name)], **value)
+
+    def lose(self, name: str) -> None:
+        """With its copies, without which it cannot be deleted."""
+        self.manager.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=self.copies(name))
+        self.manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
     def value(self, name: str) -> str:
         return self.manager.get_secret_value(SecretId=name)["SecretString"]
@@ -115,7 +132,7 @@ class Agent:
     """Pod Identity's: credentials of the planned role for the pod whose token the API server knows, and for no other."""
 
     def __init__(self, cloud: Cloud, folder: pathlib.Path):
-        self.cloud, self.api = cloud, Api(os.environ["KUBECONFIG"])
+        self.cloud, self.planned, self.api = cloud, cloud.planned, Api(os.environ["KUBECONFIG"])
         self.given: list[str] = []
         self.refused: list[str] = []
         self.forged = False
@@ -156,7 +173,7 @@ class Agent:
         return state["user"]["username"].removeprefix("system:serviceaccount:") if state.get("authenticated") else ""
 
     def credentials(self, token: str) -> dict | None:
-        planned, caller = self.cloud.planned, self.who(token)
+        planned, caller = self.planned, self.who(token)
         namespace, _, account = caller.partition(":")
         said = {"aws:SourceAccount": planned.account, "aws:RequestTag/eks-cluster-name": planned.association["cluster_name"],
                 "aws:RequestTag/kubernetes-namespace": namespace, "aws:RequestTag/kubernetes-service-account": account}
@@ -167,7 +184,7 @@ class Agent:
         self.given.append(caller)
         # moto knows no service as a principal, so it is not asked whether this one may take the role: said above.
         taken = sts_backends[planned.account]["aws"].assume_role(
-            region_name=self.cloud.region, role_session_name="pod", role_arn=self.cloud.role, policy="", duration=CREDENTIALS_SECONDS, external_id="")
+            region_name=self.cloud.region, role_session_name="pod", role_arn=f"arn:aws:iam::{planned.account}:role/{planned.role['name']}", policy="", duration=CREDENTIALS_SECONDS, external_id="")
         return {"AccessKeyId": taken.access_key_id, "SecretAccessKey": "forged" if self.forged else taken.secret_access_key, "Token": taken.session_token,
                 "Expiration": taken.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"), "AccountId": planned.account}
 

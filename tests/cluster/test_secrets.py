@@ -22,7 +22,7 @@ from tests.deploy.checked import CHECKOUT
 from tests.deploy.gitops import GITOPS, build
 from tests.deploy.terraform import Tree, settings
 
-ENVIRONMENT, REGION = "production", "eu-west-1"
+ENVIRONMENT, REGION, SECOND = "production", "eu-west-1", "us-east-1"
 READY, NOT_READY = ("True", "SecretSynced"), ("False", "SecretSyncedError")
 INTERVAL_SECONDS = 2
 
@@ -36,11 +36,24 @@ def every() -> dict[str, dict]:
     return {thing["metadata"]["name"]: thing for service in SERVICES for thing in external_secrets(service)}
 
 
+def store(region: str) -> list[dict]:
+    return [thing for thing in objects(build(GITOPS / f"environments/{ENVIRONMENT}/{region}/policies")) if thing["kind"] == "ClusterSecretStore"]
+
+
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory) -> Planned:
+def plans(tmp_path_factory) -> dict[str, Planned]:
+    """What External Secrets may do in each of the regions."""
     tree = Tree(tmp_path_factory.mktemp("plan") / "terraform", settings())
-    tree.init(f"environments/{ENVIRONMENT}")
-    return Planned(tree.plan(f"environments/{ENVIRONMENT}"), "external-secrets")
+    made = {}
+    for region, root in ((REGION, ENVIRONMENT), (SECOND, f"{ENVIRONMENT}-{SECOND}")):
+        tree.init(f"environments/{root}")
+        made[region] = Planned(tree.plan(f"environments/{root}"), "external-secrets")
+    return made
+
+
+@pytest.fixture(scope="module")
+def planned(plans) -> Planned:
+    return plans[REGION]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +81,7 @@ def operator(kubectl, cloud, agent, tmp_path_factory):
     made = ExternalSecrets(kubectl, cloud, agent, tmp_path_factory.mktemp("operator"))
     made.install()
     try:
-        kubectl.apply(*(thing for thing in objects(build(GITOPS / f"environments/{ENVIRONMENT}/{REGION}/policies")) if thing["kind"] == "ClusterSecretStore"))
+        kubectl.apply(*store(REGION))
         kubectl.apply(*every().values())
         yield made
     finally:
@@ -166,13 +179,13 @@ def test_a_turned_value_arrives_within_the_interval(operator, kubectl, cloud):
 def test_a_key_that_is_missing_is_named_and_the_secret_stays(operator, kubectl, cloud):
     before, entry = kubectl.get("secret", "payment-service"), every()["payment-service"]["spec"]["data"][-1]
     key, value = entry["remoteRef"]["key"], cloud.value(entry["remoteRef"]["key"])
-    cloud.manager.delete_secret(SecretId=key, ForceDeleteWithoutRecovery=True)
+    cloud.lose(key)
     operator.sync("payment-service")
     operator.refuses("payment-service", key, "Secret does not exist")
     after = kubectl.get("secret", "payment-service")
     assert (after["metadata"]["uid"], after["data"]) == (before["metadata"]["uid"], before["data"])
     assert operator.state("order-service") == READY, "another's keys are all there"
-    cloud.manager.create_secret(Name=key, SecretString=value)
+    cloud.make(key, SecretString=value)
     operator.sync("payment-service")
     operator.becomes("payment-service", READY)
 
@@ -211,6 +224,25 @@ def test_the_planned_role_reads_its_own_and_no_other(key, operator, kubectl, clo
     finally:
         kubectl("delete", "externalsecret", "curious", "--wait")
     until("its Secret is gone", lambda: kubectl.run("get", "secret", "curious").returncode != 0)
+
+
+def test_the_second_region_reads_its_copies_by_its_own_role(operator, kubectl, cloud, agent, plans):
+    entry = every()["order-service"]["spec"]["data"][0]
+    cloud.turn(entry["remoteRef"]["key"], "of both regions")
+    kubectl.apply(*store(SECOND))
+    try:
+        operator.sync("order-service")
+        operator.refuses("order-service", "AccessDenied", plans[REGION].role["name"])
+        cloud.admit(plans[SECOND])
+        agent.planned = plans[SECOND]
+        operator.sync("order-service")
+        operator.becomes("order-service", READY)
+        assert held(kubectl, "order-service") == wanted(cloud, "order-service") and held(kubectl, "order-service")[entry["secretKey"]] == "of both regions"
+    finally:
+        agent.planned = plans[REGION]
+        kubectl.apply(*store(REGION))
+    operator.sync("order-service")
+    operator.becomes("order-service", READY)
 
 
 def test_what_is_written_into_a_secret_by_hand_is_put_back(operator, kubectl, cloud):
