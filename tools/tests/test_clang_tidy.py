@@ -116,6 +116,16 @@ def test_the_whole_records_the_commit_only_when_nothing_is_found(tree: Tree) -> 
     assert (tree.root / ".ci/tidy-base").read_text() == tree.git("rev-parse", "HEAD")
 
 
+def test_the_recorded_commit_is_one_that_has_landed(tree: Tree) -> None:
+    landed = tree.git("rev-parse", "HEAD")
+    tree.git("update-ref", "refs/remotes/origin/main", landed.strip())
+    tree.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    tree.write("services/a/main.cpp", CLEAN + "// Changed.\n")
+    tree.git("commit", "-q", "-a", "-m", "may be rewritten")
+    assert tree.run("tools/clang-tidy", "all")[0] == 0
+    assert (tree.root / ".ci/tidy-base").read_text() == landed
+
+
 def test_without_a_base_it_says_what_to_do(tree: Tree) -> None:
     (tree.root / ".ci/tidy-base").unlink()
     tree.write("services/a/main.cpp", PLANTED)
