@@ -1,4 +1,5 @@
 #include <atomic>
+#include <memory>
 
 #include "servicekit/messaging/tests/fixture.hpp"
 #include "servicekit/postgres/database.hpp"
@@ -303,14 +304,21 @@ class Effects {
   std::string consumer_;
 };
 
+// On its loop, which still runs.
+Task<> end(std::unique_ptr<postgres::Database>& database) {
+  database.reset();
+  co_return;
+}
+
 TEST_F(OutboxRelayTest, HasEachEffectExactlyOnceThroughEveryFailure) {
   sql("CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, subject text NOT NULL)");
-  postgres::Database database{loops_, {.dsn = dsn_, .application_name = "test"}, telemetry_};
+  auto database = std::make_unique<postgres::Database>(
+      loops_, postgres::DatabaseConfig{.dsn = dsn_, .application_name = "test"}, telemetry_);
   on_loop([&]() -> Task<> {
-    database.start();
+    database->start();
     return sleep_for(1ms);
   });
-  Effects effects{database, results};
+  Effects effects{*database, results};
   auto first = relay(options());
   const auto second = relay(options());
   const auto one = consume(results, effects.handler());
@@ -337,6 +345,7 @@ TEST_F(OutboxRelayTest, HasEachEffectExactlyOnceThroughEveryFailure) {
   EXPECT_EQ(length(results + ".dead"), 0U);
   stop(*second);
   on_loop([&] { return one->stop(); });
+  on_loop([&] { return end(database); });
 }
 
 }  // namespace
