@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check promote hooks tidy dev test bench unit format up down clean logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ down: ## stop it; data and engine stay
 
 clean: ## stop it, remove its data, stop an engine that we started
 	@tools/up clean
+
+audit: ## judge the shop that runs: nothing lost, doubled, oversold or stuck (AUDIT=--at-rest)
+	@tools/up audit $(AUDIT)
 
 logs: ## follow the logs (service=NAME for one)
 	@tools/up logs $(service)

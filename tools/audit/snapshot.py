@@ -99,6 +99,20 @@ class Sources:
         )
 
     @staticmethod
+    def of_secrets(folder: pathlib.Path) -> Sources:
+        """The shop beside which this runs, its servers by the names that they have there; FOLDER is as tools/secrets makes it."""
+        def secret(name: str) -> str:
+            return (folder / name).read_text().strip()
+
+        return Sources(
+            databases={name: psycopg.conninfo.make_conninfo(host="postgres", dbname=name, user="audit", password=secret("audit-password"))
+                       for name in DATABASES},
+            broker={"host": "rabbitmq", "port": 5672, "user": "operator", "password": secret("broker-admin-password")},
+            provider={"url": "http://payment-simulator:3010", "key": secret("provider-key")},
+            mail="http://mail-sink:8025",
+        )
+
+    @staticmethod
     def of_config(file: pathlib.Path) -> Sources:
         return Sources(**json.loads(file.read_text()))
 
