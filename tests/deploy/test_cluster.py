@@ -136,6 +136,36 @@ def test_a_source_that_is_not_the_locks_is_not_compiled(tmp_path):
     assert refused.returncode == 1 and f"{module} {version} is not what the lock names: {checksum}" in refused.stdout, refused.stdout
 
 
+def versions_of_monitoring(tree: pathlib.Path) -> dict[str, set[str]]:
+    """Where versions of what measures are said: programs and definitions of the operator are one release."""
+    toolbox, prometheus = tree / "toolbox", documents(tree / "cluster/manifests/prometheus.yaml")
+    locks = {name: re.search(rf"{module} v(\S+)", (toolbox / name / "go.mod").read_text())[1] for name, module in [
+        ("prometheus", "github.com/prometheus/prometheus"), ("prometheus-adapter", "sigs.k8s.io/prometheus-adapter"),
+        ("prometheus-operator", "prometheus-operator/prometheus-operator"), ("prometheus-config-reloader", "prometheus-operator/prometheus-operator")]}
+    linked = {name: (toolbox / name / "ldflags").read_text().strip().rsplit("=", 1)[1] for name in locks if name != "prometheus-adapter"}
+    operator = {locks["prometheus-operator"], locks["prometheus-config-reloader"], linked["prometheus-operator"], linked["prometheus-config-reloader"],
+                re.search(r"prometheus-operator/prometheus-operator v(\S+)", (toolbox / "kube-schemas/modules.lock").read_text())[1],
+                re.search(r'prometheus-operator.git", targetRevision: v([\d.]+)', (tree / "gitops/region/definitions/definitions.yaml").read_text())[1]}
+    # Its module counts 3.11.0 as 0.311.0.
+    major, rest = linked["prometheus"].split(".", 1)
+    server = {f"{linked['prometheus']}", *(thing["spec"]["version"].removeprefix("v") for thing in prometheus if thing["kind"] == "Prometheus")}
+    said = set(re.findall(r"Operator ([\d.]+[\d])|Prometheus ([\d.]+[\d])|adapter ([\d.]+[\d])", (tree / "cluster/monitoring").read_text()))
+    return {"operator": operator | {one for one, _, _ in said if one}, "prometheus": server | {one for _, one, _ in said if one},
+            "module of prometheus": {locks["prometheus"], f"0.{major}{rest.split('.')[0]:0>2}.{rest.split('.')[1]}"},
+            "adapter": {locks["prometheus-adapter"]} | {one for _, _, one in said if one}}
+
+
+def test_what_measures_is_of_the_versions_that_are_said(tmp_path, checked):
+    found = versions_of_monitoring(CHECKOUT / "deploy")
+    assert {what: len(versions) for what, versions in found.items()} == dict.fromkeys(found, 1), found
+    checked("versions of what measures", [f"{what} {version}" for what, [version] in found.items()])
+    for name in ("cluster", "toolbox", "gitops"):
+        must("cp", "-r", CHECKOUT / "deploy" / name, tmp_path / name)
+    lock = tmp_path / "toolbox/kube-schemas/modules.lock"
+    lock.write_text(lock.read_text().replace("v0.82.0", "v0.83.0"))
+    assert versions_of_monitoring(tmp_path)["operator"] == {"0.82.0", "0.83.0"}
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("pki") / "kubernetes"
@@ -175,7 +205,7 @@ def test_certificates_are_made_once(certificates):
 
 
 def image(program: pathlib.Path, umask: int = 0o022) -> bytes:
-    return subprocess.run([HERE / "image", "stoa.local/some:1", program, "65532", "/some", "serve"],
+    return subprocess.run([HERE / "image", "stoa.local/some:1", program, "65532", "/bin/some", "serve"],
                           check=True, capture_output=True, umask=umask).stdout
 
 
@@ -197,12 +227,12 @@ def test_an_image_is_what_a_container_engine_reads(tmp_path):
         config = json.load(archive.extractfile(manifest["Config"]))
         layer = archive.extractfile(manifest["Layers"][0]).read()
     assert manifest["RepoTags"] == ["stoa.local/some:1"]
-    assert config["config"] == {"User": "65532:65532", "Entrypoint": ["/some", "serve"]}
+    assert config["config"] == {"User": "65532:65532", "Entrypoint": ["/bin/some", "serve"]}
     assert config["rootfs"]["diff_ids"] == ["sha256:" + hashlib.sha256(layer).hexdigest()]
     with tarfile.open(fileobj=io.BytesIO(layer)) as files:
-        some = files.getmember("./some")
+        some = files.getmember("./bin/some")
         assert (some.mode, some.uid, some.mtime) == (0o755, 0, 0)
-        assert files.getmember(".").mode == 0o755
+        assert {files.getmember(folder).mode for folder in (".", "./bin")} == {0o755}
 
 
 MOUNTS = {
