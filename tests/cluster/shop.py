@@ -33,15 +33,21 @@ class Shop:
         self.kubectl, self.scratch = kubectl, scratch
         self.tag = os.environ["STOA_SHOP_TAG"]
 
-    def open(self, replicas: int) -> None:
+    def open(self, replicas: int, services: list[str] = SERVICES, settings: dict[str, list[str]] | None = None) -> None:
+        """`settings` are values for a service, or for `data`, beyond those of the environment."""
+        told = settings or {}
+
+        def install(service: str) -> None:
+            self.install(service, f"replicas={replicas}", *told.get(service, []))
+
         run(CHECKOUT / "tools/secrets", self.scratch / "secrets")
         self.kubectl("apply", "--filename", "-", stdin=run(HELM / "secrets", self.scratch / "secrets", "local", env=os.environ | {"STOA_HELM": tool("helm")}))
-        self.install("data")
+        self.install("data", *told.get("data", []))
         # The others ask it for keys.
-        self.install("user-service", f"replicas={replicas}")
-        others = [service for service in SERVICES if service != "user-service"]
+        install("user-service")
+        others = [service for service in services if service != "user-service"]
         with concurrent.futures.ThreadPoolExecutor(len(others)) as pool:
-            list(pool.map(lambda service: self.install(service, f"replicas={replicas}"), others))
+            list(pool.map(install, others))
         self.neighbour("api-gateway")
         self.fill()
 
@@ -77,6 +83,7 @@ class Shop:
         self.kubectl.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "demo"},
                             "spec": {"backoffLimit": 2, "template": {"metadata": {"labels": template["metadata"]["labels"]}, "spec": spec}}})
         self.kubectl("wait", "--for=condition=Complete", "--timeout=90s", "job/demo")
+        self.kubectl("delete", "job", "demo")
         self.kubectl("exec", "neighbour-of-api-gateway", "--", "python3", "-c",
                      "import os, shutil, sys; os.environ['STOA_DEMO_PASSWORD'] = sys.argv[1]; path = shutil.which('load-catalogue'); os.execv(path, [path, *sys.argv[2:]])",
                      DEMO_PASSWORD, "--url", "http://api-gateway:3000", "--file", "/stoa/deploy/demo/catalogue.csv")
