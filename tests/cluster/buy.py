@@ -26,9 +26,10 @@ def main() -> None:
     email = f"cluster-{secrets.token_hex(8)}@example.com"
     token = call("POST", "/api/v1/auth/register", {"email": email, "password": secrets.token_urlsafe(24), "name": "Ada Shopper"})["access_token"]
     headers["authorization"] = f"Bearer {token}"
-    variant = next(one for product in call("GET", "/api/v1/products?in_stock=true&limit=1")["data"] for one in product["variants"] if one["in_stock"])
+    variants = [one for product in call("GET", "/api/v1/products?in_stock=true&limit=20")["data"] for one in product["variants"] if one["in_stock"]]
     orders = []
     for _ in range(count):
+        variant = secrets.choice(variants)  # hundreds of orders would empty the first shelf
         begin = time.monotonic()
         order = call("POST", "/api/v1/orders", {"lines": [{"variant_id": variant["id"], "quantity": 1}], "currency": variant["prices"][0]["currency"],
                      "shipping_address": ADDRESS, "payment_method": {"token": "tok_ok"}}, **{"idempotency-key": secrets.token_hex(16)})

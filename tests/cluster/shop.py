@@ -51,12 +51,13 @@ class Shop:
         self.neighbour("api-gateway")
         self.fill()
 
-    def install(self, chart: str, *settings: str, tag: str = "") -> None:
+    def install(self, chart: str, *settings: str, tag: str = "", wait: bool = True) -> None:
+        """By `tag` another version than the shop's. Its migration is waited for in any case, its pods where `wait` says so."""
         values = run(HELM / "render", "values", chart, "local", cwd=CHECKOUT).split()
         images = [f"image.registry={REGISTRY}", f"image.tag={tag or self.tag}", *([] if chart == "data" else [f"testImage.tag={self.tag}"])]
         run(tool("helm"), "--namespace", self.kubectl.namespace, "upgrade", "--install", chart, HELM / ("data" if chart == "data" else "service"),
             *(f"--values={file}" for file in values), "--set-string", ",".join(images), *(word for setting in settings for word in ("--set", setting)),
-            "--wait", "--timeout", f"{INSTALL_SECONDS}s", cwd=CHECKOUT)
+            *(["--wait"] if wait else []), "--timeout", f"{INSTALL_SECONDS}s", cwd=CHECKOUT)
 
     def neighbour(self, service: str) -> str:
         """A pod of the kind that may ask this service: the chart's own test, with Python and time."""
