@@ -159,7 +159,8 @@ def test_the_waves_between_applications_wait_for_health():
     """Proved on a control plane by tests/cluster; here only that nobody removes it."""
     settings = {thing["metadata"]["name"]: thing["data"] for thing in objects(build(GITOPS / "argocd")) if thing["kind"] == "ConfigMap"}
     lua = settings["argocd-cm"]["resource.customizations.health.argoproj.io_Application"]
-    assert 'state.sync.status ~= "Synced"' in lua and "hs.status = state.health.status" in lua
+    for word in ('state.sync.status ~= "Synced"', 'state.operationState.phase ~= "Succeeded"', "hs.status = state.health.status"):
+        assert word in lua
 
 
 def test_projects_permit_what_the_tree_makes(trees, checked):
