@@ -1,7 +1,8 @@
-"""A tree that Argo CD reads: a clone of this checkout's deploy/ on the Git server, and what Argo CD made of it."""
+"""A tree that Argo CD reads: a copy of this checkout's deploy/ on the cluster's Git server, and what Argo CD made of it."""
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ IMAGES = [*SERVICES, "tools", "payment-simulator", "mail-sink"]
 USED = {"httproutes", "servicemonitors", "clustersecretstores", "externalsecrets"}
 WHO = {"GIT_CONFIG_COUNT": "3", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*", "GIT_CONFIG_KEY_1": "user.name",
        "GIT_CONFIG_VALUE_1": "A Test", "GIT_CONFIG_KEY_2": "user.email", "GIT_CONFIG_VALUE_2": "test@example.test"}
+ARRIVES_SECONDS = 420  # fifty on an idle machine
 ARGO = "/apis/argoproj.io/v1alpha1/namespaces/argocd"
 
 
@@ -31,25 +33,32 @@ def images(version: str, names: list[str] = IMAGES) -> dict:
     return {name: {"version": version, "digest": digest(name, version)} for name in names}
 
 
+def when(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
+
+
 class Delivery:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
-        self.served = pathlib.Path(os.environ["STOA_GIT_FOLDER"])
-        self.url = os.environ["STOA_GIT_URL"]
+        self.served = pathlib.Path(os.environ["STOA_CLUSTER_STATE"]) / "lib/git"
+        self.url = os.environ["STOA_CLUSTER_GIT"]
         self.api = Api(os.environ["KUBECONFIG"])
         for name in ("ci", "gitops", "helm", "environments"):
             shutil.copytree(CHECKOUT / "deploy" / name, folder / "deploy" / name)
         shutil.copy(CHECKOUT / "Makefile", folder)
         self.change("gitops/repository/repository.yaml", "https://github.com/example/stoa.git", f"{self.url}/stoa.git")
+        self.empty("stoa")
+        self.git("init", "-q", "-b", "main")
+        self.git("remote", "add", "origin", f"{self.url}/stoa.git")
+
+    def without_others(self) -> None:
+        """What the tree takes from elsewhere is taken from here, and nobody measures."""
         for file in ("gitops/region/definitions/definitions.yaml", "gitops/root/projects.yaml"):
-            path = folder / "deploy" / file
+            path = self.folder / "deploy" / file
             path.write_text(re.sub(r"https://github\.com/[\w-]+/", f"{self.url}/", path.read_text()))
         for environment in ("staging", "production"):  # without measures an autoscaler is Degraded
             self.change(f"helm/environments/{environment}/all.yaml", "autoscaling: {enabled: true,", "autoscaling: {")
         self.definitions()
-        self.empty("stoa")
-        self.git("init", "-q", "-b", "main")
-        self.git("remote", "add", "origin", f"file://{self.served}/stoa.git")
 
     def change(self, file: str, old: str, new: str) -> None:
         path = self.folder / "deploy" / file
@@ -65,11 +74,12 @@ class Delivery:
         assert done.returncode == 0, f"git {words}: {done.stdout}"
         return done.stdout
 
-    def empty(self, name: str) -> pathlib.Path:
+    def empty(self, name: str) -> str:
+        """A repository without a commit, as `deploy/cluster/cluster repository` makes it; its address."""
         bare = self.served / f"{name}.git"
         shutil.rmtree(bare, ignore_errors=True)
         self.git("init", "-q", "--bare", "-b", "main", str(bare))
-        return bare
+        return f"{self.url}/{name}.git"
 
     def definitions(self) -> None:
         """Their repositories, of the files that Go's modules hold, by the tag that the tree names. Of 39 definitions those that
@@ -82,8 +92,8 @@ class Delivery:
             for file in (pathlib.Path(schemas) / "crds" / name).glob("*.yaml"):
                 if file.stem.rsplit("_", 1)[1] in USED:
                     shutil.copy(file, work / path)
-            bare = self.empty(name)
-            for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", tag], ["tag", tag], ["push", "-q", f"file://{bare}", "main", tag]):
+            address = self.empty(name)
+            for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", tag], ["tag", tag], ["push", "-q", address, "main", tag]):
                 self.git(*words, cwd=work)
 
     def commit(self, message: str) -> str:
@@ -119,7 +129,7 @@ class Delivery:
             found[name] = f"{state.get('sync', {}).get('status')} {state.get('health', {}).get('status')}"
         return found
 
-    def settled(self, names: set[str], seconds: float = 180) -> None:
+    def settled(self, names: set[str], seconds: float = ARRIVES_SECONDS) -> None:
         """All of them are there, Synced and Healthy."""
         def holds() -> bool:
             states = self.states()
@@ -130,7 +140,7 @@ class Delivery:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told(names)}") from None
 
-    def at(self, commit: str, names: set[str], seconds: float = 120) -> None:
+    def at(self, commit: str, names: set[str], seconds: float = ARRIVES_SECONDS) -> None:
         """They have seen a commit and are settled on it."""
         def holds() -> bool:
             return all(one.get("status", {}).get("sync", {}).get("revision") == commit for name, one in self.applications().items() if name in names)
@@ -159,9 +169,20 @@ class Delivery:
     def forget(self) -> None:
         """Argo CD lets go of everything, and the namespace ends."""
         argocd = Kubectl("argocd")
-        argocd("delete", "applicationsets", "--all", "--cascade=orphan")
-        for name in self.applications():
-            argocd("patch", "application", name, "--type=merge", "--patch", '{"metadata":{"finalizers":null},"spec":{"syncPolicy":null}}')
-        argocd("delete", "applications", "--all")
-        argocd("delete", "namespace", "stoa", "--wait=false", "--ignore-not-found")
+
+        def gone() -> bool:
+            """Again until it is so: a root, a set, or a sync that is under way makes again what is deleted."""
+            for name in self.applications():
+                argocd.run("patch", "application", name, "--type=merge", "--patch", '{"metadata":{"finalizers":null},"spec":{"syncPolicy":null}}')
+                argocd.run("delete", "application", name, "--wait=false", "--ignore-not-found")
+            argocd("delete", "applicationsets", "--all", "--cascade=orphan")
+            return self.applications() == {} and self.api.items(f"{ARGO}/applicationsets") == []
+
+        until("Argo CD has let go", gone, ARRIVES_SECONDS)
         argocd("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "stoa-images-by-digest", "--ignore-not-found")
+        # Of a sync that was under way: nobody is left to take its mark off.
+        for job in self.api.items("/apis/batch/v1/namespaces/stoa/jobs"):
+            Kubectl("stoa").run("patch", "job", job["metadata"]["name"], "--type=merge", "--patch", '{"metadata":{"finalizers":null}}')
+        argocd("delete", "namespace", "stoa", "--wait=false", "--ignore-not-found")
+        until("the namespace is gone", lambda: self.api.get("/api/v1/namespaces/stoa") is None, ARRIVES_SECONDS)
+        until("Argo CD has let go for good", gone, ARRIVES_SECONDS)

@@ -1,4 +1,4 @@
-"""Argo CD 3.5.7 on the tree of deploy/gitops: staging from nothing to gone: waves, drift, pruning, bad commits.
+"""Argo CD 3.5.7 on the tree of deploy/gitops: staging from nothing to gone (waves, drift, pruning, bad commits), then production by promotion.
 
 Git, Argo CD, the API server and its controllers are real. Pods and the operators of others are played (stand_in.py), so
 that what is proved is the order and the faithfulness of the delivery; that the images run is another suite's to prove.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import time
 
 import pytest
 
 from tests.cluster.conftest import Kubectl, until
-from tests.cluster.delivery import IMAGES, Delivery, digest
+from tests.cluster.delivery import ARGO, IMAGES, Delivery, digest, images, when
 from tests.cluster.stand_in import StandIn
 from tests.deploy.charts import SERVICES
 from tests.deploy.checked import CHECKOUT
@@ -21,16 +22,16 @@ from tests.deploy.gitops import Tree
 
 SLOW_SECONDS = 6
 STORE, REGION = "clustersecretstores", "staging-eu-west-1"
+PRODUCTION = "production-eu-west-1"
+MARK = "argocd.argoproj.io/tracking-id"
+LEFT = "namespaces,networkpolicies,validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions,clustersecretstores"
+NOTHING_HAPPENS_SECONDS = 3  # for that there is no condition to wait for
 shop = Kubectl("stoa")
-
-
-def when(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text)
 
 
 @pytest.fixture(scope="module")
 def world():
-    assert os.environ.get("STOA_GIT_FOLDER"), "no Argo CD: run tests/cluster/run"
+    assert os.environ.get("STOA_ARGOCD_API"), "no Argo CD: run tests/cluster/run"
     with StandIn("stoa") as played:
         played.slow[STORE] = SLOW_SECONDS
         yield played
@@ -40,6 +41,7 @@ def world():
 @pytest.fixture(scope="module")
 def delivery(world, tmp_path_factory):
     made = Delivery(tmp_path_factory.mktemp("delivery") / "tree")
+    made.without_others()
     yield made
     made.forget()
 
@@ -206,3 +208,73 @@ def test_an_environment_that_goes_takes_its_objects_and_leaves_its_namespace(del
     assert delivery.api.items("/apis/apps/v1/namespaces/stoa/deployments") == delivery.api.items("/apis/apps/v1/namespaces/stoa/statefulsets") == []
     assert delivery.api.get("/api/v1/namespaces/stoa")["status"]["phase"] == "Active"
     assert delivery.api.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/externalsecrets.external-secrets.io")
+
+
+def unmarked() -> list[str]:
+    """What staging left bears its mark, and would else belong to two applications: the remedy of the guide's troubleshooting."""
+    left = [f"{one['kind']}/{one['metadata']['name']}" for one in shop.get(LEFT)["items"]
+            if one["metadata"].get("annotations", {}).get(MARK, "").startswith("staging-")]
+    shop("annotate", *left, f"{MARK}-")
+    return left
+
+
+def promote(delivery: Delivery, source: str, target: str) -> str:
+    """`make promote`, and the merge of what it pushed; the commit."""
+    done = delivery.run("make", "--no-print-directory", "promote", f"FROM={source}", f"TO={target}")
+    assert done.returncode == 0 and f"promote/{target}" in done.stdout, done.stdout
+    delivery.git("fetch", "-q", "origin", f"promote/{target}")
+    delivery.git("merge", "-q", "--ff-only", "FETCH_HEAD")
+    delivery.git("push", "-q", "origin", "main")
+    delivery.refresh()
+    return delivery.git("rev-parse", "HEAD").strip()
+
+
+@pytest.fixture(scope="module")
+def production(delivery) -> set[str]:
+    """One region of it, by promotion of what staging ran; the second's cluster is not there."""
+    assert delivery.applications() == {}, "staging is still there: these tests run in their order"
+    assert "Namespace/stoa" in unmarked()
+    promote(delivery, "staging", "production")
+    delivery.register(PRODUCTION)
+    delivery.apply_root("production")
+    names = {name for name in Tree("production", delivery.folder).applications if name.startswith(PRODUCTION)}
+    delivery.settled(names)
+    return names
+
+
+def test_production_runs_what_staging_ran_and_a_missing_region_stops_no_other(delivery, production):
+    assert {service: image_of(service) for service in SERVICES} == {service: digest(service, "1.0.0") for service in SERVICES}
+    assert len(production) == 3 + len(SERVICES)
+    other = delivery.applications()["production-us-east-1-definitions"]["status"]
+    assert "production-us-east-1" in json.dumps(other["conditions"]) and other["sync"]["status"] == "Unknown"
+    assert "production-us-east-1-policies" not in delivery.applications()
+
+
+def test_a_promotion_flows_from_dev_to_production(delivery, production):
+    recorded = delivery.folder.parent / "images.json"
+    recorded.write_text(json.dumps({"images": images("1.2.0")}))
+    done = delivery.run(CHECKOUT / "deploy/ci/promote", "record", recorded)
+    assert done.returncode == 0, done.stdout
+    delivery.commit(done.stdout)
+    promote(delivery, "dev", "staging")
+    time.sleep(NOTHING_HAPPENS_SECONDS)
+    assert image_of("order-service") == digest("order-service", "1.0.0"), "what was not promoted must not arrive"
+    delivery.at(promote(delivery, "staging", "production"), {f"{PRODUCTION}-{service}" for service in SERVICES})
+    assert {service: image_of(service) for service in SERVICES} == {service: digest(service, "1.2.0") for service in SERVICES}
+    for service in SERVICES:
+        if service != "api-gateway":
+            assert shop.get("job", f"{service}-migrate")["spec"]["template"]["spec"]["containers"][0]["image"].endswith(digest(service, "1.2.0"))
+
+
+def test_production_outlives_its_applications(delivery, production):
+    """A folder that is deleted by mistake stops nobody's shop."""
+    argocd = Kubectl("argocd")
+    argocd("delete", "application", "production")
+    argocd("delete", "applicationset", "production")
+    until("its regions are gone", lambda: not {PRODUCTION, "production-us-east-1"} & set(delivery.applications()))
+    argocd("delete", "applicationsets", "--all")
+    argocd("delete", "applications", "--all")
+    until("no application is left", lambda: delivery.applications() == {} and delivery.api.items(f"{ARGO}/applicationsets") == [])
+    time.sleep(NOTHING_HAPPENS_SECONDS)
+    assert {service: image_of(service) for service in SERVICES} == {service: digest(service, "1.2.0") for service in SERVICES}
+    assert all(shop.get("deployment", service)["status"]["readyReplicas"] for service in SERVICES)
