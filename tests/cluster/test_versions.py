@@ -21,7 +21,7 @@ import pytest
 
 from tests.cluster.conftest import until
 from tests.cluster.shop import INSTALL_SECONDS, REGISTRY, Load, Shop, run
-from tests.cluster.test_shop import DIRECT, THROUGH_THE_GATEWAY, mailed
+from tests.cluster.test_shop import DIRECT, THROUGH_THE_GATEWAY
 from tests.deploy.charts import GRAPH, tool
 from tests.deploy.checked import CHECKOUT
 
@@ -160,7 +160,7 @@ class Versions:
         print(f"{lost} of {sent} requests lost, {len(orders)} orders; {[target for target in became if target['lost']]}")
         assert lost == 0 and orders == ["paid"] * len(orders)
         for one in bought:
-            mailed(self.shop, one)
+            self.shop.mailed(one)
 
 
 @pytest.fixture(scope="module")
