@@ -13,11 +13,17 @@ def web(kubectl):
     kubectl.apply(deployment("web", 2), service("web"), pod("client"))
     kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/client")
+    # The proxy's rules follow what is Ready by a second or two; before them the Service's address leads nowhere.
+    until("the Service is known to the node's proxy", lambda: set(asked(kubectl, 20).stdout.split()) == names_of(kubectl, "web"), 30)
     return kubectl
 
 
 def names_of(kubectl, app: str) -> set[str]:
     return {item["metadata"]["name"] for item in kubectl.get("pods", "--selector", f"app={app}")["items"]}
+
+
+def asked(kubectl, times: int, pod_name: str = "client"):
+    return kubectl.probe(pod_name, "ask-each", str(times), "http://web:8080/")
 
 
 def test_the_node_is_ready_and_of_the_version_asked_for(kubectl):
@@ -29,14 +35,14 @@ def test_the_node_is_ready_and_of_the_version_asked_for(kubectl):
 
 
 def test_a_service_spreads_requests_over_its_pods(web):
-    answered = web.probe("client", "ask-each", "40", "http://web:8080/")
+    answered = asked(web, 40)
     assert answered.returncode == 0, answered.stdout
     assert set(answered.stdout.split()) == names_of(web, "web")
 
 
 def test_a_pod_reaches_itself_through_its_service(web):
     name = sorted(names_of(web, "web"))[0]
-    answered = web.probe(name, "ask-each", "20", "http://web:8080/")
+    answered = asked(web, 20, name)
     assert answered.returncode == 0, answered.stdout
     assert name in answered.stdout.split()
 
