@@ -39,6 +39,13 @@ constexpr std::string_view stock_effect = R"sql(
     WHERE c.gained > 0 AND c.available <= c.gained
   ))sql";
 
+std::vector<Uuid> uuids_of(const std::vector<ReservationId>& reservations) {
+  std::vector<Uuid> ids;
+  ids.reserve(reservations.size());
+  for (const ReservationId id : reservations) ids.push_back(id.uuid);
+  return ids;
+}
+
 const char* wire(Settlement settlement) {
   switch (settlement) {
     case Settlement::commit:
@@ -56,13 +63,25 @@ const char* wire(Settlement settlement) {
 // Also settles how the rest of the transaction is planned: PostgreSQL judges a generic plan of
 // reserve_stock() dearer than one for these very lines, and planned it anew each time, 1.7 ms of
 // 2.6. Every step of it is by a key, so that one plan serves all.
-Query lock_buyer(UserId buyer) {
+Query lock_buyer(UserId buyer, ReservationId reservation) {
   return {.name = "reservation.lock_buyer",
           .read_only = false,
           .sql =
               "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
-              " pg_advisory_xact_lock(hashtextextended($1, 0))",
-          .params = {postgres::param(buyer.uuid)}};
+              " pg_advisory_xact_lock(hashtextextended($1, 0)),"
+              " pg_advisory_xact_lock(hashtextextended($2, 2))",
+          .params = {postgres::param(buyer.uuid), postgres::param(reservation.uuid)}};
+}
+
+Query lock_reservations(const std::vector<ReservationId>& reservations) {
+  return {.name = "reservation.lock",
+          .read_only = false,
+          .sql = R"sql(
+            SELECT pg_advisory_xact_lock(key)
+            FROM (SELECT DISTINCT hashtextextended(id::text, 2) AS key
+                  FROM unnest($1::uuid[]) AS w (id) ORDER BY key) AS ordered
+          )sql",
+          .params = {postgres::array(uuids_of(reservations))}};
 }
 
 Query lock_stock(const std::vector<Uuid>& variants) {
@@ -76,11 +95,8 @@ Query lock_stock(const std::vector<Uuid>& variants) {
           .params = {postgres::array(variants)}};
 }
 
-// The lines of a reservation never change, so that this finds its stock in any snapshot.
+// The lines of a reservation never change, so that this finds its stock once it is there.
 Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations) {
-  std::vector<Uuid> ids;
-  ids.reserve(reservations.size());
-  for (const ReservationId id : reservations) ids.push_back(id.uuid);
   return {.name = "stock.lock_of_reservations",
           .read_only = false,
           .sql = R"sql(
@@ -89,7 +105,7 @@ Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations)
                   FROM reservations r, unnest(r.variant_ids) AS l (id)
                   WHERE r.id = ANY($1::uuid[]) ORDER BY key) AS ordered
           )sql",
-          .params = {postgres::array(ids)}};
+          .params = {postgres::array(uuids_of(reservations))}};
 }
 
 Query reserve_stock(const ReserveStock& command, std::int64_t deadline_seconds,

@@ -15,12 +15,16 @@
 namespace stoa::product {
 
 /// Reservations of one buyer take turns, so that their number is counted right and twins of one
-/// request do not meet. Sent before reserve_stock(), in the same transaction.
-postgres::Query lock_buyer(UserId buyer);
+/// request do not meet; and nobody settles this one while it is made. Sent before reserve_stock(),
+/// in the same transaction.
+postgres::Query lock_buyer(UserId buyer, ReservationId reservation);
+/// By their ids, whether they are there or not: two that settle one reservation take turns, and
+/// whoever settles one that is being made sees it behind this.
+postgres::Query lock_reservations(const std::vector<ReservationId>& reservations);
 
 /// Whoever changes rows of `stock` holds the locks of their variants until its transaction ends.
 postgres::Query lock_stock(const std::vector<Uuid>& variants);
-/// Two that settle the same reservation take turns here, too: its state is fresh behind this.
+/// Behind lock_reservations(), which makes them seen.
 postgres::Query lock_stock_of_reservations(const std::vector<ReservationId>& reservations);
 
 /// All lines or none. One row a wanted line, in order: variant_id, product_id, sku, name, quantity,

@@ -164,7 +164,7 @@ Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock comma
   event_ids.reserve(command.lines.size());
   for (std::size_t i = 0; i < command.lines.size(); ++i) event_ids.push_back(next_uuid_());
   std::vector<Query> queries{
-      lock_buyer(command.buyer), lock_stock(variants_of(command.lines)),
+      lock_buyer(command.buyer, command.id), lock_stock(variants_of(command.lines)),
       reserve_stock(command, clock_.deadline.count(), event_ids, traceparent_of(context))};
   runtime::crash_point("product.reserve.before_commit");
   const auto results = co_await database_.run_all(context, std::move(queries));
@@ -204,9 +204,12 @@ Task<Result<Reserved>> PgStockStore::repeat(Context context, ReserveStock comman
 
 Task<StaleProducts> PgStockStore::settle(Context context, ReservationId id, Settlement settlement) {
   runtime::crash_point("product.release.before_commit");
-  const auto rows = co_await database_.run(std::move(context), settle_reservation(id, settlement));
+  const std::vector<ReservationId> ids{id};
+  std::vector<Query> queries{lock_reservations(ids), lock_stock_of_reservations(ids),
+                             settle_reservation(id, settlement)};
+  const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   runtime::crash_point("product.release.after_commit");
-  co_return read_stale(rows);
+  co_return read_stale(results.back());
 }
 
 Task<SettledBatch> PgStockStore::settle_orders(Context context, std::vector<SettledOrder> orders) {
@@ -214,7 +217,7 @@ Task<SettledBatch> PgStockStore::settle_orders(Context context, std::vector<Sett
   std::vector<ReservationId> ids;
   ids.reserve(orders.size());
   for (const SettledOrder& order : orders) ids.push_back(order.reservation);
-  std::vector<Query> queries{lock_stock_of_reservations(ids),
+  std::vector<Query> queries{lock_reservations(ids), lock_stock_of_reservations(ids),
                              settle_events(orders, inbox_consumer)};
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   runtime::crash_point("product.settle.after_commit");
