@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check promote hooks tidy dev test bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ dev: ## the platform as debug processes; a saved C++ file restarts its service (
 
 test: ## every check and every suite
 	@tools/test
+
+prove: ## nothing lost, doubled, oversold or stuck under every fault we know; one page (SEED=n)
+	@$(root) bash -c 'tools/build debug && tests/resilience/prove --seed $(or $(SEED),1) $(PROVE)'
+
+prove-long: #- the same with pairs of crash points, three seeds, sanitizers, an hour of soak
+	@$(root) bash -c 'tools/build debug && tests/resilience/prove --long --seed $(or $(SEED),1) $(PROVE)'
 
 bench: ## the figures of this machine (about 10 minutes)
 	@$(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
