@@ -16,7 +16,8 @@ from .stack import Stack, StackError
 HELP = """Runs the platform as processes on free loopback ports.
 
   stack up [--profile test|proof|bench] [--replicas N] [--preset debug|release] [--only infra]
-           [--set SERVICE:NAME=VALUE]... [--data FOLDER] [--port PART=N]... [--management] [--foreground]
+           [--set SERVICE:NAME=VALUE]... [--data FOLDER] [--port PART=N]... [--management]
+           [--linked] [--foreground]
   stack run [the same options] -- CMD...    up, CMD with STOA_URL, STOA_<PART>_URL,
                                             STOA_AUDIT_DSN_<DATABASE>, STOA_STACK_STATE, down; CMD's exit code
   stack status | down
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--data", type=pathlib.Path)
     making.add_argument("--port", action="append", default=[], metavar="PART=N")
     making.add_argument("--management", action="store_true")
+    making.add_argument("--linked", action="store_true")
     parser = argparse.ArgumentParser(prog="tools/stack/stack", description=HELP,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -76,7 +78,8 @@ def _stack(arguments: argparse.Namespace) -> Stack:
         environment.setdefault(service or "*", {})[setting] = value
     ports = {name: int(port) for name, port in _pairs(arguments.port, "--port").items()}
     return Stack(arguments.profile, arguments.replicas, arguments.preset, arguments.only, environment,
-                 arguments.data, ports, arguments.management, say=lambda text: print(text, flush=True))
+                 arguments.data, ports, arguments.management, say=lambda text: print(text, flush=True),
+                 linked=arguments.linked)
 
 
 def _write_state(path: pathlib.Path, stack: Stack) -> None:

@@ -3,6 +3,7 @@ import fcntl
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 FOLDER_PREFIX = "stoa-stack-"
 
@@ -27,3 +28,20 @@ def sweep(base: pathlib.Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             continue  # it lives, or is another user's, or is being made
+
+
+def take_lock(folder: pathlib.Path) -> Any:
+    """The lock that tells a later stack that we live, across pid namespaces too; BlockingIOError when another has it."""
+    lock = open(folder / "lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+def fresh_folder(base: pathlib.Path) -> tuple[pathlib.Path, Any]:
+    """A folder of our own and its lock."""
+    sweep(base)
+    # Locked under a name that no sweep looks at, and only then given its own.
+    fresh = pathlib.Path(tempfile.mkdtemp(prefix=".stoa-new-", dir=base))
+    lock = take_lock(fresh)
+    fresh.chmod(0o711)
+    return fresh.rename(base / (FOLDER_PREFIX + fresh.name.removeprefix(".stoa-new-"))), lock

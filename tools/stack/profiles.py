@@ -11,6 +11,10 @@ class Profile:
     log_level: str
     services: dict[str, dict[str, str]]  # settings by service, over the defaults of services.py
 
+    def with_wal_of(self, megabytes: int) -> "Profile":
+        """The same with a log that keeps to this much between checkpoints (PostgreSQL's least: 32 MB)."""
+        return dataclasses.replace(self, postgres=self.postgres | {"max_wal_size": f"{max(32, megabytes)}MB", "min_wal_size": "32MB"})
+
 
 # Every replica of every service holds a pool and, for its relay, one connection more.
 _POSTGRES_ALL = {"listen_addresses": "127.0.0.1", "max_connections": "400"}

@@ -1,5 +1,14 @@
 """What each program is given: the one table of settings of the process stack."""
 import pathlib
+from collections.abc import Callable
+
+# Caller with its replica, callee, the callee's addresses -> where that caller finds them.
+Route = Callable[[str, str, list[str]], list[str]]
+
+
+def direct(_caller: str, _callee: str, addresses: list[str]) -> list[str]:
+    return addresses
+
 
 SERVICES_WITH_DATABASE = {
     "user-service": "users",
@@ -31,16 +40,22 @@ def setting_of(service: str) -> str:
 class Settings:
     """Builds environments from the addresses of one stack."""
 
-    def __init__(self, secrets: pathlib.Path, addresses: dict[str, list[str]], postgres_port: int) -> None:
+    def __init__(self, secrets: pathlib.Path, addresses: dict[str, list[str]], route: Route = direct) -> None:
         self._secrets = secrets
         self._addresses = addresses  # part -> "host:port" of every replica
-        self._postgres_port = postgres_port
+        self._route = route
 
-    def _dsn(self, database: str, role: str) -> str:
-        return f"host=127.0.0.1 port={self._postgres_port} dbname={database} user={role}"
+    @staticmethod
+    def _dsn(address: str, database: str, role: str) -> str:
+        host, _, port = address.partition(":")
+        return f"host={host} port={port} dbname={database} user={role}"
 
     def service(self, name: str, replica: int, port: int, admin_port: int) -> dict[str, str]:
         own = self._secrets / name
+
+        def at(callee: str) -> list[str]:
+            return self._route(f"{name}-{replica}", callee, self._addresses[callee])
+
         settings = {
             "STOA_ADDRESS": "127.0.0.1", "STOA_PORT": str(port),
             "STOA_ADMIN_ADDRESS": "127.0.0.1", "STOA_ADMIN_PORT": str(admin_port),
@@ -52,35 +67,35 @@ class Settings:
             # The gateway is at their door: whom it names in X-Forwarded-For is who asks.
             settings["STOA_TRUSTED_PROXIES"] = "127.0.0.1"
         for callee in CALLEES[name]:
-            settings[setting_of(callee)] = ",".join(self._addresses[callee])
+            settings[setting_of(callee)] = ",".join(at(callee))
         if database := SERVICES_WITH_DATABASE.get(name):
             settings |= {
-                "STOA_DATABASE_DSN": self._dsn(database, name),
+                "STOA_DATABASE_DSN": self._dsn(at("postgres")[0], database, name),
                 "STOA_DATABASE_PASSWORD_FILE": str(own / "database-password"),
-                "STOA_BROKER_ADDRESSES": self._addresses["rabbitmq"][0],
+                "STOA_BROKER_ADDRESSES": at("rabbitmq")[0],
                 "STOA_BROKER_PASSWORD_FILE": str(own / "broker-password"),
             }
         if name in WITH_REDIS:
-            settings |= {"STOA_REDIS_ADDRESS": self._addresses["redis"][0],
+            settings |= {"STOA_REDIS_ADDRESS": at("redis")[0],
                          "STOA_REDIS_PASSWORD_FILE": str(self._secrets / "redis-password")}
-        return settings | self._of_one(name)
+        return settings | self._of_one(name, at)
 
-    def _of_one(self, name: str) -> dict[str, str]:
+    def _of_one(self, name: str, at: Callable[[str], list[str]]) -> dict[str, str]:
         if name == "user-service":
             return {"STOA_KEY_ENCRYPTION_KEY_FILE": str(self._secrets / "key-encryption-key")}
         if name in ("order-service", "product-service"):
             return {"STOA_CURSOR_KEY_FILE": str(self._secrets / "cursor-key")}
         if name == "payment-service":
-            return {"STOA_PROVIDER_ADDRESSES": self._addresses["payment-simulator"][0],
+            return {"STOA_PROVIDER_ADDRESSES": at("payment-simulator")[0],
                     "STOA_PROVIDER_KEY_FILE": str(self._secrets / "provider-key"),
                     "STOA_PROVIDER_WEBHOOK_SECRET_FILE": str(self._secrets / "provider-webhook-secret")}
         if name == "notification-service":
-            return {"STOA_SMTP_ADDRESS": self._addresses["mail-sink-smtp"][0],
+            return {"STOA_SMTP_ADDRESS": at("mail-sink-smtp")[0],
                     "STOA_MAIL_FROM": "shop@stoa.test"}
         return {}
 
     def migrate(self, name: str) -> dict[str, str]:
-        return {"STOA_MIGRATE_DSN": self._dsn(SERVICES_WITH_DATABASE[name], f"{name}-migrate"),
+        return {"STOA_MIGRATE_DSN": self._dsn(self._addresses["postgres"][0], SERVICES_WITH_DATABASE[name], f"{name}-migrate"),
                 "STOA_MIGRATE_PASSWORD_FILE": str(self._secrets / name / "migrate-password")}
 
     def tool(self, name: str, port: int, admin_port: int, data: pathlib.Path) -> dict[str, str]:
@@ -88,9 +103,10 @@ class Settings:
                     "STOA_ADMIN_ADDRESS": "127.0.0.1", "STOA_ADMIN_PORT": str(admin_port)}
         if name == "payment-simulator":
             # By the public door, as a real provider would.
+            [door] = self._route(f"{name}-1", "api-gateway", self._addresses["api-gateway"][:1])
             return settings | {
                 "STOA_PROVIDER_KEY_FILE": str(self._secrets / "provider-key"),
                 "STOA_PROVIDER_WEBHOOK_SECRET_FILE": str(self._secrets / "provider-webhook-secret"),
-                "STOA_WEBHOOK_URL": f"http://{self._addresses['api-gateway'][0]}/api/v1/webhooks/psp",
+                "STOA_WEBHOOK_URL": f"http://{door}/api/v1/webhooks/psp",
                 "STOA_JOURNAL": str(data / "journal")}
         return settings | {"STOA_MAIL_SINK_JOURNAL": str(data / "journal"), "STOA_SMTP_PORT": self._addresses["mail-sink-smtp"][0].rpartition(":")[2]}

@@ -2,23 +2,23 @@
 import atexit
 import concurrent.futures
 import dataclasses
-import fcntl
 import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from .folders import FOLDER_PREFIX, disk_folder, memory_folder, sweep
+from .disk import SmallDisk
+from .folders import disk_folder, fresh_folder, memory_folder, take_lock
+from .links import Links
 from .ports import Ports
 from .process import Process, own, run
 from .profiles import PROFILES
 from .servers import CHECKOUT, Postgres, Redis, RabbitMq, ServerError, answers, wait_until
-from .services import SERVICES, SERVICES_WITH_DATABASE, TOOLS, Settings
+from .services import SERVICES, SERVICES_WITH_DATABASE, TOOLS, Settings, direct
 
 READY_SECONDS = 30
 
@@ -46,10 +46,12 @@ class Stack:
     def __init__(self, profile: str = "test", replicas: int = 1, preset: str = "debug",
                  only: Literal["all", "infra"] = "all", environment: Mapping[str, Mapping[str, str]] | None = None,
                  data: pathlib.Path | None = None, ports: Mapping[str, int] | None = None,
-                 management: bool = False, say: Callable[[str], None] = lambda _: None) -> None:
+                 management: bool = False, say: Callable[[str], None] = lambda _: None,
+                 linked: bool = False, database_disk_megabytes: int | None = None) -> None:
         """`environment`: settings by service ("*": every service) over those of the profile.
         `data`: a folder that is kept; without it one is made and removed. `ports`: fixed ports for
-        "api-gateway", "mail-sink", "rabbitmq-management"; every other is free."""
+        "api-gateway", "mail-sink", "rabbitmq-management"; every other is free. `linked`: the services reach
+        everything through toxiproxy (`links`). `database_disk_megabytes`: PostgreSQL on a tmpfs that `disk` fills."""
         if profile not in PROFILES:
             raise StackError(f"no profile {profile}; there are {', '.join(PROFILES)}")
         if replicas < 1:
@@ -62,6 +64,10 @@ class Stack:
         self.parts: dict[tuple[str, int], Part] = {}
         self.folder = pathlib.Path()
         self.secrets = pathlib.Path()
+        self.links: Links | None = None
+        self.disk: SmallDisk | None = None
+        self._linked = linked
+        self._disk_megabytes = database_disk_megabytes
         self._environment = environment or {}
         self._data = data
         self._fixed_ports = ports or {}
@@ -109,6 +115,9 @@ class Stack:
                     part.process.kill()
             self.parts.clear()
             self._ports.release()
+            if self.disk:
+                self.disk.remove()
+                self.disk = None
             if self._up and not keep:
                 shutil.rmtree(self.folder, ignore_errors=True)
             if self._lock:
@@ -263,28 +272,16 @@ class Stack:
                              f"run: tools/build {self.preset} {' '.join(missing)}")
 
     def _make_folder(self) -> None:
-        """A folder of our own. Its lock tells a later stack that we live, across pid namespaces too."""
-        if self._data is not None:
-            self.folder = self._data.resolve()
-            self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        else:
-            base = disk_folder() if self.profile.on_disk else memory_folder()
-            sweep(base)
-            # Locked under a name that no sweep looks at, and only then given its own.
-            fresh = pathlib.Path(tempfile.mkdtemp(prefix=".stoa-new-", dir=base))
-            self._take_lock(fresh)
-            fresh.chmod(0o711)
-            self.folder = fresh.rename(base / (FOLDER_PREFIX + fresh.name.removeprefix(".stoa-new-")))
-        if self._data is not None:
-            self._take_lock(self.folder)
-        (self.folder / "logs").mkdir(exist_ok=True)
-
-    def _take_lock(self, folder: pathlib.Path) -> None:
-        self._lock = open(folder / "lock", "w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._data is not None:
+                self.folder = self._data.resolve()
+                self.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+                self._lock = take_lock(self.folder)
+            else:
+                self.folder, self._lock = fresh_folder(disk_folder() if self.profile.on_disk else memory_folder())
         except BlockingIOError:
-            raise StackError(f"another stack runs in {folder}") from None
+            raise StackError(f"another stack runs in {self.folder}") from None
+        (self.folder / "logs").mkdir(exist_ok=True)
 
     def _start_everything(self) -> None:
         started = time.monotonic()
@@ -295,6 +292,8 @@ class Stack:
         self._make_secrets()
         step("secrets")
         self._prepare()
+        if self._linked:
+            self.parts["toxiproxy", 1].start()
         with concurrent.futures.ThreadPoolExecutor() as pool:
             redis = pool.submit(self.parts["redis", 1].start)
             broker = pool.submit(self.parts["rabbitmq", 1].start)
@@ -347,7 +346,14 @@ class Stack:
     def _prepare(self) -> None:
         """Every part with its port, before any starts: the address lists name them all."""
         folder = self.folder
-        self._postgres = Postgres(folder / "postgres", self._ports.take(), self.profile, self.secrets)
+        profile = self.profile
+        if self._disk_megabytes:
+            self.disk = SmallDisk(folder / "postgres", self._disk_megabytes)
+            profile = profile.with_wal_of(self._disk_megabytes // 4)
+        if self._linked:
+            links = self.links = Links(folder, self._ports)
+            self.parts["toxiproxy", 1] = Part("toxiproxy", 1, links.process, links.start, links.process.stop, links.ready, links.port)
+        self._postgres = Postgres(folder / "postgres", self._ports.take(), profile, self.secrets)
         self._redis = Redis(folder / "redis", self._ports.take(), self.secret("redis-password"))
         management = self._port("rabbitmq-management") if self.management else None
         self._rabbitmq = RabbitMq(folder / "rabbitmq", self._ports.take(), self._ports.take(),
@@ -356,13 +362,13 @@ class Stack:
             self.parts[name, 1] = Part(name, 1, server.process, server.start, server.stop, server.ready, server.port)
         if self.only == "infra":
             return
-        addresses = {name: [f"127.0.0.1:{self.parts[name, 1].port}"] for name in ("redis", "rabbitmq")}
+        addresses = {name: [f"127.0.0.1:{self.parts[name, 1].port}"] for name in ("postgres", "redis", "rabbitmq")}
         addresses["mail-sink-smtp"] = [f"127.0.0.1:{self._port('mail-sink-smtp')}"]
         for name in [*TOOLS, *SERVICES]:
             for replica in range(1, (self.replicas if name in SERVICES else 1) + 1):
                 part = self._program(name, replica)
                 addresses.setdefault(name, []).append(f"127.0.0.1:{part.port}")
-        self._settings = Settings(self.secrets, addresses, self._postgres.port)
+        self._settings = Settings(self.secrets, addresses, self.links.between if self.links else direct)
 
     def _program(self, name: str, replica: int) -> Part:
         process = Process(f"{name}-{replica}", self.folder / "logs" / f"{name}-{replica}.log")

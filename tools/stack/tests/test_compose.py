@@ -20,8 +20,8 @@ class _Strict(yaml.SafeLoader):
 
 
 COMPOSE = yaml.load((CHECKOUT / "deploy/compose/compose.yaml").read_text(), _Strict)["services"]
-ADDRESSES = {name: ["127.0.0.1:1"] for name in [*SERVICES, "redis", "rabbitmq", "payment-simulator", "mail-sink-smtp"]}
-SETTINGS = Settings(pathlib.Path("/secrets"), ADDRESSES, 1)
+ADDRESSES = {name: ["127.0.0.1:1"] for name in [*SERVICES, "postgres", "redis", "rabbitmq", "payment-simulator", "mail-sink-smtp"]}
+SETTINGS = Settings(pathlib.Path("/secrets"), ADDRESSES)
 # In a container each program has its default ports and its host's name.
 ONLY_PROCESSES = {"STOA_ADDRESS", "STOA_PORT", "STOA_ADMIN_ADDRESS", "STOA_ADMIN_PORT", "STOA_INSTANCE"}
 # The process stack takes these two from its profile.
