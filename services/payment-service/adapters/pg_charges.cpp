@@ -264,7 +264,11 @@ Task<std::vector<Charge>> PgPaymentStore::claim_charges(Context context, std::si
 Task<bool> PgPaymentStore::record_charges(Context context, std::vector<ChargeResult> results) {
   std::vector<ChargeResult> unanswered;
   std::vector<ChargeResult> answered;
+  // An attempt is in a batch twice when its lease ended while the provider was slow: both workers
+  // asked under one key and have one answer, and the statement below books each row it is given.
+  std::unordered_set<AttemptId> known;
   for (ChargeResult& result : results) {
+    if (result.outcome && !known.insert(result.charge.attempt).second) continue;
     (result.outcome ? answered : unanswered).push_back(std::move(result));
   }
   if (!unanswered.empty()) co_await postpone_charges(context, std::move(unanswered));

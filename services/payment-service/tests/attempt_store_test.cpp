@@ -83,6 +83,25 @@ TEST_P(AttemptStoreTest, RecordsSeveralOutcomesOfABatch) {
   EXPECT_EQ(world_->booked_cash(), 1'299);
 }
 
+// A lease that ended while the provider was slow: two workers asked, and both have its answer.
+TEST_P(AttemptStoreTest, TwoOutcomesOfOneAttemptInABatchAreOne) {
+  const std::vector<PlacedOrder> orders{placed(), placed()};
+  open(orders);
+  const ChargeOutcome captured{.kind = ChargeOutcome::Kind::captured, .provider_payment = "psp_1"};
+  const ChargeOutcome declined{.kind = ChargeOutcome::Kind::declined, .reason = "card_declined"};
+  std::vector<ChargeResult> results;
+  for (int time = 0; time < 2; ++time) {
+    results.push_back({.charge = charge_of(orders[0]), .outcome = captured});
+    results.push_back({.charge = charge_of(orders[1]), .outcome = declined});
+  }
+  run(store().record_charges(soon(), std::move(results)));
+
+  EXPECT_EQ(payment_of(orders[0].order).captured_minor, 1'299);
+  EXPECT_EQ(world_->booked_cash(), 1'299);
+  EXPECT_EQ(world_->told("payment.captured"), 1);
+  EXPECT_EQ(world_->told("payment.declined"), 1);
+}
+
 TEST_P(AttemptStoreTest, AnUnknownAttemptComesBackLaterAndCountsItsTries) {
   const PlacedOrder order = placed();
   open({order});
