@@ -7,6 +7,7 @@ import subprocess
 from .process import USER, own
 
 _FILLER = "filler"
+_PAGE_BYTES = 4096
 
 
 class SmallDisk:
@@ -27,12 +28,17 @@ class SmallDisk:
         return usage.f_bavail * usage.f_frsize
 
     def fill(self, leave_bytes: int = 0) -> None:
-        """Takes what is free now, `leave_bytes` aside, into one file."""
+        """Takes what is free now into one file, `leave_bytes` and a few pages aside."""
         filler = self.folder / _FILLER
         with open(filler, "ab") as file:
             wanted = self.free_bytes() - leave_bytes
-            if wanted > 0:
-                os.posix_fallocate(file.fileno(), file.tell(), wanted)
+            while wanted >= _PAGE_BYTES:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, wanted)
+                except OSError:
+                    wanted //= 2  # somebody else wrote meanwhile, or a processor keeps pages to itself
+                else:
+                    wanted = min(wanted, self.free_bytes() - leave_bytes)
         own(filler)
 
     def clear(self) -> None:
