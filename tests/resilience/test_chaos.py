@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 import random
+import subprocess
+import time
 
 import httpx
 import pytest
 
 from tests.resilience.chaos.errands import errand
-from tests.resilience.chaos.faults import Away
+from tests.resilience.chaos.faults import Away, compile_clock
 from tests.resilience.chaos.load import Gate
 from tests.resilience.chaos.schedule import BOTH, LINK_KINDS, PROCESS_KINDS, SERVERS, SERVICES, every_fault, schedule
 from tests.resilience.chaos.witness import Lost, Witness
@@ -79,6 +81,13 @@ def test_faults_that_hold_together_never_share_a_part_or_a_link() -> None:
 
 def test_both_means_both() -> None:
     assert {fault.replicas for fault in every_fault(random.Random(2), 0.0) if fault.target == "order-service"} >= {BOTH}
+
+
+@pytest.mark.parametrize("offset", [300, -300, 0])
+def test_a_shifted_clock_is_off_by_what_was_asked_for(offset, tmp_path) -> None:
+    environment = {"LD_PRELOAD": str(compile_clock(tmp_path)), "SHIFTED_CLOCK_SECONDS": str(offset)}
+    told = subprocess.run(["date", "+%s"], env=environment, capture_output=True, text=True, check=True).stdout
+    assert abs(int(told) - time.time() - offset) < 5
 
 
 def answered(witness: Witness, asked: str, status: int, code: str = "", **headers: str) -> list[str]:

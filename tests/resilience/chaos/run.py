@@ -9,7 +9,8 @@ import pathlib
 import subprocess
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -24,6 +25,7 @@ from tests.shop import ADDRESS, SETTLED, Shop
 if TYPE_CHECKING:
     from stack import Stack
 
+T = TypeVar("T")
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 HEAL_SECONDS = 30.0
 BUYERS, SHOPPERS, SCARCE, PLENTY = 48, 24, 8, 16
@@ -85,10 +87,10 @@ class Chaos:
 
     def _market(self) -> Market:
         shop = Shop(self.stack.url("api-gateway"), self.stack.url("mail-sink"))
-        staff = shop.staff()
+        staff = patiently(shop.staff)
         stock = [SCARCE_STOCK] * SCARCE + [PLENTY_STOCK] * PLENTY
-        variants = [shop.stock_product(staff, stock=level) for level in stock]
-        people = [shop.sign_up(f"chaos-{number}-{uuid.uuid4().hex[:8]}@example.test", PASSWORD) for number in range(BUYERS + 1)]
+        variants = [patiently(lambda level=level: shop.stock_product(staff, stock=level)) for level in stock]
+        people = [patiently(lambda: shop.sign_up(password=PASSWORD)) for _ in range(BUYERS + 1)]
         buyers = [Buyer(self.doors, self.witness, person.email, person.id) for person in people]
         clerk = Buyer(self.doors, self.witness, staff.email, staff.id, shop.demo_password)
         return Market(self.witness, buyers, clerk, variants, self.twins)
@@ -188,6 +190,18 @@ class Chaos:
             if adjusted.get(reason) != (1, delta):
                 found.append(f"exactly-once: adjustment {reason!r} of {delta} was made as {adjusted.get(reason)} (times, sum)")
         return found
+
+
+def patiently(prepare: Callable[[], T]) -> T:
+    """A machine that is busy with its start may say 503 to somebody; what is prepared here is no part of the claim."""
+    end = time.monotonic() + HEAL_SECONDS
+    while True:
+        try:
+            return prepare()
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def not_ready(stack: Stack) -> list[str]:
