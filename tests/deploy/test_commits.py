@@ -88,9 +88,10 @@ def refusals(whole_tree, checked) -> list[str]:
 
 
 @pytest.mark.parametrize(("message", "rule"), BAD.items(), ids=[text.splitlines()[0][:60] for text in BAD])
-def test_a_bad_message_is_refused_by_its_rule(message, rule, refusals):
+def test_a_bad_message_is_refused_by_its_rule(message, rule, refusals, refused):
     said = [text for text in refusals if text.startswith(message + "\n")]
-    assert len(said) == 1 and f"[{rule}]" in said[0], said
+    assert len(said) == 1, said
+    refused("bad messages of commits", message.splitlines()[0], f"[{rule}]", said[0])
 
 
 def test_a_message_of_standard_input_is_judged():
@@ -241,7 +242,7 @@ def test_lock_files_have_checksums_and_no_host(checked):
     ('"integrity"', '"checksum"', "no checksum"),
     ('"version"', '"resolved": "https://registry.example.test/a.tgz", "version"', "names a host"),
 ])
-def test_a_planted_lock_is_refused(old, new, fault):
+def test_a_planted_lock_is_refused(old, new, fault, refused):
     text = (CHECKOUT / "package-lock.json").read_text()
     assert old in text
-    assert any(fault in found for found in faults_of_lock(text.replace(old, new)))
+    refused("planted locks of Node", new, fault, faults_of_lock(text.replace(old, new)))

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from tests.deploy.checked import CHECKOUT
+from tests.deploy.checked import ANYTHING, CHECKOUT
 from tests.deploy.conftest import run, tree_files
 
 GITHUB = CHECKOUT / ".github"
@@ -46,14 +46,15 @@ def test_a_file_is_what_its_schema_says(file, checked):
     ("ISSUE_TEMPLATE/bug.yml", "description: It does not do", "describe: It does not do"),
     ("ISSUE_TEMPLATE/config.yml", "false", "no one"),
 ], ids=["key of a job", "timeout", "kind of a field", "key of a form", "not a boolean"])
-def test_a_planted_fault_is_refused(tmp_path, file, old, new):
+def test_a_planted_fault_is_refused(tmp_path, file, old, new, refused, request):
     text = (GITHUB / file).read_text()
     assert old in text
     folder = tmp_path / pathlib.Path(file).parent
     folder.mkdir()
     planted = folder / pathlib.Path(file).name
     planted.write_text(text.replace(old, new))
-    assert any(schema_says(schema, planted).returncode != 0 for schema in schemas_of(planted))
+    said = [done.stdout for done in (schema_says(schema, planted) for schema in schemas_of(planted)) if done.returncode != 0]
+    refused("planted faults that GitHub's schemas refused", request.node.callspec.id, ANYTHING, said[0].partition("$.")[2] or said[0])
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +76,14 @@ def test_actionlint_accepts_the_workflows(actionlint, checked):
     ("printf '%s' \"$TITLE\"", "printf '%s' '${{ github.event.pull_request.title }}'", "potentially untrusted"),
     ("pull_request:\n", "pull_requests:\n", "unknown Webhook event"),
 ])
-def test_actionlint_refuses_a_planted_fault(actionlint, tmp_path, old, new, fault):
+def test_actionlint_refuses_a_planted_fault(actionlint, tmp_path, old, new, fault, refused):
     text = (GITHUB / "workflows/ci.yml").read_text()
     assert old in text
     planted = tmp_path / "ci.yml"
     planted.write_text(text.replace(old, new))
     done = run(actionlint, "-no-color", planted)
-    assert done.returncode != 0 and fault in done.stdout, done.stdout
+    assert done.returncode != 0, done.stdout
+    refused("planted faults that actionlint refused", new.strip(), fault, done.stdout)
 
 
 def zizmor_says(file: pathlib.Path):
@@ -100,14 +102,15 @@ def test_zizmor_finds_nothing_at_medium_and_above(checked):
     ("  contents: read", "  contents: write", "excessive-permissions"),
     ("  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
 ])
-def test_zizmor_refuses_a_planted_fault(tmp_path, old, new, rule):
+def test_zizmor_refuses_a_planted_fault(tmp_path, old, new, rule, refused):
     text = (GITHUB / "workflows/ci.yml").read_text()
     assert old in text
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     (folder / "ci.yml").write_text(text.replace(old, new))
     done = zizmor_says(folder / "ci.yml")
-    assert done.returncode != 0 and f"[{rule}]" in done.stdout, done.stdout
+    assert done.returncode != 0, done.stdout
+    refused("planted faults that zizmor refused", new.strip(), f"[{rule}]", done.stdout)
 
 
 # What a job may besides reading the source. Only the one that signs gets an identity.
@@ -162,11 +165,10 @@ def test_a_workflow_is_pinned_and_has_few_rights(file, checked):
     ("nightly", "ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2", "ea165f8d65b6e75b540449e92b4886f43607fa02 # v5", "not a known action"),
     ("nightly", "STEPS: ${{ matrix.steps }}\n        shell: bash\n        run: read -ra", "A: b\n        shell: bash\n        run: echo ${{ matrix.steps }}; read -ra", "expression inside run"),
 ])
-def test_other_planted_workflows_are_refused(file, old, new, fault):
+def test_other_planted_workflows_are_refused(file, old, new, fault, refused):
     text = (GITHUB / f"workflows/{file}.yml").read_text()
     assert old in text and faults_of_workflow(text) == []
-    found = faults_of_workflow(text.replace(old, new))
-    assert any(fault in one for one in found), found
+    refused("planted workflows", f"{file}: {new.strip().splitlines()[-1] if new else 'without ' + old.strip()}", fault, faults_of_workflow(text.replace(old, new)))
 
 
 @pytest.mark.parametrize(("old", "new", "fault"), [
@@ -175,10 +177,10 @@ def test_other_planted_workflows_are_refused(file, old, new, fault):
     ("persist-credentials: false", "persist-credentials: true", "keeps its token"),
     ("run: deploy/check", "run: echo ${{ github.event.pull_request.title }}", "expression inside run"),
 ])
-def test_a_planted_workflow_is_refused(old, new, fault):
+def test_a_planted_workflow_is_refused(old, new, fault, refused):
     text = (GITHUB / "workflows/ci.yml").read_text()
     assert old in text
-    assert any(fault in found for found in faults_of_workflow(text.replace(old, new)))
+    refused("planted workflows", f"ci: {new}", fault, faults_of_workflow(text.replace(old, new)))
 
 
 def test_all_workflows_are_there(checked):
@@ -256,10 +258,10 @@ def test_every_file_has_an_owner_and_every_line_a_file(tmp_path, tracked, checke
     ("*                              @your-organisation/stoa-maintainers", "", "files have no owner"),
     ("/SECURITY.md                   ", "*  ", "/services/ decides about no file"),
 ], ids=["no file", "a person", "two organisations", "no default", "the general last"])
-def test_planted_owners_are_refused(tmp_path, tracked, old, new, fault):
+def test_planted_owners_are_refused(tmp_path, tracked, old, new, fault, refused, request):
     text = (GITHUB / "CODEOWNERS").read_text()
     assert old in text
-    assert any(fault in found for found in faults_of_owners(text.replace(old, new), tmp_path, tracked))
+    refused("planted owners", request.node.callspec.id, fault, faults_of_owners(text.replace(old, new), tmp_path, tracked))
 
 
 def test_the_pull_request_asks_for_a_proof():
@@ -293,8 +295,10 @@ def test_files_have_the_form_that_editors_are_told(checked):
 @pytest.mark.parametrize(("name", "data"), [
     ("a.py", b"x = 1"), ("a.py", b"x = 1\r\n"), ("a.py", b"x = '\xff'\n"), ("a.py", b"x = 1 \n"), ("a.py", b"if x:\n\ty = 1\n"),
 ], ids=["end", "crlf", "latin-1", "space", "tab"])
-def test_planted_forms_are_refused(name, data):
-    assert len(faults_of_form(name, data)) == 1
+def test_planted_forms_are_refused(name, data, refused, request):
+    found = faults_of_form(name, data)
+    assert len(found) == 1
+    refused("planted forms of files", request.node.callspec.id, ANYTHING, found)
 
 
 def attribute(name: str, of: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from tests.deploy import gitops
 from tests.deploy.charts import LOADER, SERVICES, objects, validate
-from tests.deploy.checked import CHECKOUT
+from tests.deploy.checked import ANYTHING, CHECKOUT
 from tests.deploy.gitops import ENVIRONMENTS, GITOPS, PLACES, Tree, build, copy_of_delivery, wave
 
 FOLDERS = ["argocd", *(f"environments/{environment}" for environment in ENVIRONMENTS), *(f"environments/{place}" for place in PLACES),
@@ -78,14 +78,14 @@ MISSPELT = {
 }
 
 
-def test_a_misspelt_field_is_refused(checked):
+def test_a_misspelt_field_is_refused(refused):
     texts = {}
     for plant, (environment, old, new) in MISSPELT.items():
         text = build(GITOPS / "environments" / environment)
         assert old in text
         texts[plant.replace(" ", "-")] = text.replace(old, new, 1)
-    assert [name for name, said in validate(texts).items() if not said] == []
-    checked("planted fields of Argo CD's kinds that were refused", MISSPELT)
+    for plant, said in validate(texts).items():
+        refused("planted fields of Argo CD's kinds that were refused", plant, ANYTHING, said)
 
 
 @pytest.mark.parametrize("old, new", [("resources: [place.yaml, ../../../region", "resources: [place.yaml, ../../../regions"),
@@ -211,14 +211,12 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_what_a_project_does_not_name_is_refused(plant, spoiled, checked):
+def test_what_a_project_does_not_name_is_refused(plant, spoiled, refused):
     file, old, new, said = PLANTED[plant]
     change(spoiled, file, old, new)
     if plant == "another environment's cluster":
         change(spoiled, "gitops/wiring/region/kustomization.yaml", "fieldPaths: [metadata.name, spec.project, spec.destination.name]", "fieldPaths: [metadata.name, spec.project]")
-    found = gitops.refused(Tree("production", spoiled))
-    assert any(said in line for line in found), found
-    checked("planted faults that the projects refused", [plant])
+    refused("planted faults that the projects refused", plant, said, gitops.refused(Tree("production", spoiled)))
 
 
 def images_of(tree: Tree) -> dict[str, str]:

@@ -58,6 +58,7 @@ def test_compose_by_digest(tmp_path, checked):
 @pytest.mark.parametrize(("digests", "says"), [
     ({"order_service": "latest"}, "not named by a digest: latest"), ({"gift_service": DIGEST}, "names no image of compose.yaml"), ({}, "names no image"),
 ], ids=["a tag", "a stranger", "nothing"])
-def test_what_is_no_image_by_digest_is_refused(tmp_path, digests, says):
+def test_what_is_no_image_by_digest_is_refused(tmp_path, digests, says, refused, request):
     done = run("deploy/compose/by-digest", images_file(tmp_path, **digests), "registry.example.com/shop")
-    assert done.returncode == 1 and says in done.stdout
+    assert done.returncode == 1
+    refused("planted digests", request.node.callspec.id, says, done.stdout)

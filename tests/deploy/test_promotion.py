@@ -117,9 +117,10 @@ def test_the_title_and_the_rollback_are_messages_that_main_takes(stages):
     (["../dev", "staging"], "no such environment"),
     (["dev", "staging", "--image", "gift-service"], "dev runs no gift-service"),
 ])
-def test_a_wrong_way_is_refused(stages, words, says):
+def test_a_wrong_way_is_refused(stages, words, says, refused):
     done = deploy(stages, "promote", *words)
-    assert done.returncode == 1 and says in done.stdout and stages.git("status", "--short") == ""
+    assert done.returncode == 1 and stages.git("status", "--short") == ""
+    refused("promotions that were refused", " ".join(words), says, done.stdout)
 
 
 @pytest.mark.parametrize(("planted", "says"), [
@@ -132,11 +133,11 @@ def test_a_wrong_way_is_refused(stages, words, says):
     ('{"images": {}}', "names no image"),
     ("{", "dev.json: "),
 ], ids=["tag", "short", "version", "no digest", "name", "more", "none", "no JSON"])
-def test_a_planted_environment_is_refused(stages, planted, says, checked):
+def test_a_planted_environment_is_refused(stages, planted, says, refused, request):
     (stages.folder / "deploy/environments/dev.json").write_text(planted)
     done = deploy(stages, "promote", "dev", "staging")
-    assert done.returncode == 1 and says in done.stdout, done.stdout
-    checked("planted environments refused", [says])
+    assert done.returncode == 1, done.stdout
+    refused("planted environments refused", request.node.callspec.id, says, done.stdout)
 
 
 def test_rollback_once_and_not_twice(stages):
@@ -350,7 +351,7 @@ def test_what_image_updater_proposes_becomes_digests_in_dev(stages, tmp_path):
     ("1.6.0", "1.6.0", "echo v1.6.0\n", "is not named by a digest"),
     (PROPOSED, "# nothing\n", "", "it proposes no image"),
 ])
-def test_another_proposal_is_refused(stages, old, new, answer, says, checked):
+def test_another_proposal_is_refused(stages, old, new, answer, says, refused):
     done = proposed(stages, PROPOSED.replace(old, new, 1), answer=answer)
-    assert done.returncode == 1 and says in done.stdout, done.stdout
-    checked("planted proposals that were refused", [says])
+    assert done.returncode == 1, done.stdout
+    refused("planted proposals that were refused", f"{old.strip()} → {new.strip()} {answer.strip()}", says, done.stdout)

@@ -67,15 +67,14 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-def test_a_planted_difference_is_found(plant, tmp_path, checked):
+def test_a_planted_difference_is_found(plant, tmp_path, refused):
     old, new, said = PLANTED[plant]
     tree = Tree(tmp_path / "terraform", settings())
     tree.change("global/main.tf", old, new)
     tree.init("global")
     plan = tree.plan("global", "-var=environment=dev", "-var=region=eu-west-1", "-var=owner=platform", "-var=account_id=111111111111",
                      "-var=domain=dev.shop.example.com", "-var=repository=example/stoa")
-    assert said in difference(set(asked("dev")), set(planned(plan)), "dev")
-    checked("planted differences between charts and Terraform", [plant])
+    refused("planted differences between charts and Terraform", plant, said, difference(set(asked("dev")), set(planned(plan)), "dev"))
 
 
 def test_a_second_region_asks_for_the_same(checked):
