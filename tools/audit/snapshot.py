@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -65,13 +66,23 @@ QUERIES: dict[str, dict[str, str]] = {
         "cash": """
             SELECT transaction_id, currency, sum(amount_minor)::bigint AS amount_minor
             FROM ledger_entries WHERE account = 'provider_cash' GROUP BY 1, 2""",
+        # What keeps it append-only and balanced: no right to change, and triggers that are in force.
+        "ledger_rights": """
+            SELECT privilege FROM unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
+            WHERE has_table_privilege('payment-service', 'ledger_entries', privilege)""",
+        "ledger_triggers": """
+            SELECT tgname AS name, tgdeferrable AS deferred FROM pg_trigger
+            WHERE tgrelid = 'ledger_entries'::regclass AND tgenabled IN ('O', 'A') AND NOT tgisinternal""",
     },
     "notifications": {
         "deliveries": """
-            SELECT id, subject, kind, status, message_id, updated_at < now() - interval '30 seconds' AS quiet
+            SELECT id, subject, kind, status, message_id, failures, updated_at < now() - interval '30 seconds' AS quiet
             FROM deliveries""",
     },
-    "users": {},
+    "users": {
+        "users": """
+            SELECT id FROM users WHERE created_at > now() - interval '30 days'""",
+    },
 }
 OUTBOX = "SELECT count(*) AS rows, coalesce(extract(epoch FROM now() - min(created_at)), 0)::bigint AS age FROM outbox"
 
@@ -86,6 +97,7 @@ class Sources:
     broker: dict[str, Any]
     provider: dict[str, str]
     mail: str
+    interruptions: int | None = None  # of those that send mails; None: nobody counted
 
     @staticmethod
     def of_stack(file: pathlib.Path) -> Sources:
@@ -96,6 +108,7 @@ class Sources:
             broker=state["rabbitmq"],
             provider={"url": state["urls"]["payment-simulator"], "key": (secrets / "provider-key").read_text().strip()},
             mail=state["urls"]["mail-sink"],
+            interruptions=interruptions_of(state),
         )
 
     @staticmethod
@@ -124,6 +137,7 @@ class Snapshot:
     queues: dict[str, tuple[str, int]]  # name -> (purpose, messages)
     statement: list[dict[str, Any]]
     mails: list[dict[str, Any]]
+    interruptions: int | None = None
 
     def __getitem__(self, table: str) -> list[dict[str, Any]]:
         return self.tables[table]
@@ -157,7 +171,14 @@ def read(sources: Sources) -> Snapshot:
                 outboxes[name] = db.execute(OUTBOX).fetchone()
         except psycopg.Error as error:
             raise Unreadable(f"database {name}: {error}") from error
-    return Snapshot(tables, outboxes, read_queues(sources.broker), read_statement(sources.provider), read_mails(sources.mail))
+    return Snapshot(tables, outboxes, read_queues(sources.broker), read_statement(sources.provider), read_mails(sources.mail),
+                    sources.interruptions)
+
+
+def interruptions_of(state: dict[str, Any]) -> int:
+    """How often a sender of mails, or what it talks to while it sends, was ended or held; once for each sender it concerns."""
+    count = {name: sum(part["interruptions"] for part in state["parts"][name]) for name in ("notification-service", "mail-sink", "postgres")}
+    return count["notification-service"] + state["replicas"] * (count["mail-sink"] + count["postgres"])
 
 
 def read_queues(broker: dict[str, Any]) -> dict[str, tuple[str, int]]:
@@ -210,15 +231,22 @@ def read_statement(provider: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def uuid_of(key: str) -> str:
-    """The UUID inside a TypeID; the key itself when it is none, which then matches nothing of ours."""
+    """The UUID inside a TypeID; for any other key the one under which reconcile books it (crypto::name_based_uuid)."""
     suffix = key.rpartition("_")[2]
     alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
     if len(suffix) != 26 or not set(suffix) <= set(alphabet):
-        return key
+        return name_based_uuid("provider-key", key)
     value = 0
     for character in suffix:
         value = value * 32 + alphabet.index(character)
-    return str(uuid.UUID(int=value)) if value < 1 << 128 else key
+    return str(uuid.UUID(int=value)) if value < 1 << 128 else name_based_uuid("provider-key", key)
+
+
+def name_based_uuid(*parts: str) -> str:
+    """RFC 9562 version 8: SHA-256 of the parts, each behind its length in eight bytes."""
+    named = b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)
+    number = int.from_bytes(hashlib.sha256(named).digest()[:16], "big")
+    return str(uuid.UUID(int=number & ~(0xF000 << 64 | 0xC000 << 48) | 0x8000 << 64 | 0x8000 << 48))
 
 
 def read_mails(url: str) -> list[dict[str, Any]]:

@@ -106,6 +106,7 @@ class Process:
         self.name = name
         self.log = log
         self.paused = False
+        self.interruptions = 0  # how often it was started again or paused
         self._popen: subprocess.Popen | None = None
 
     @property
@@ -114,6 +115,7 @@ class Process:
 
     def start(self, command: Sequence[str | os.PathLike], env: dict[str, str], stdin: str | None = None) -> None:
         assert not self.alive(), f"{self.name} runs already"
+        self.interruptions += self._popen is not None
         self.paused = False
         with open(self.log, "ab") as log:
             self._popen = _spawn(lambda: subprocess.Popen(
@@ -173,6 +175,7 @@ class Process:
 
     def pause(self) -> None:
         self._signal_all(self.tree(), signal.SIGSTOP)
+        self.interruptions += 1
         self.paused = True
 
     def resume(self) -> None:

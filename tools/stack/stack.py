@@ -216,7 +216,8 @@ class Stack:
             parts: dict[str, list[dict[str, Any]]] = {}
             for part in self.parts.values():
                 entry = {"replica": part.replica, "port": part.port, "pid": part.process.pid,
-                         "state": self._state_of(part), "log": str(part.process.log)}
+                         "state": self._state_of(part), "interruptions": part.process.interruptions,
+                         "log": str(part.process.log)}
                 if part.name in SERVICES or part.name in TOOLS:
                     entry["url"] = f"http://127.0.0.1:{part.port}"
                 if part.admin_port:

@@ -42,6 +42,9 @@ TEST(NameBasedUuid, KnowsWhereOnePartEnds) {
   EXPECT_NE(name_based_uuid({"ab", "c"}), name_based_uuid({"a", "bc"}));
   EXPECT_NE(name_based_uuid({"a"}), name_based_uuid({"a", ""}));
   EXPECT_EQ(name_based_uuid({"a"}).str()[14], '8');
+  // Stored ids follow from it, and tools/audit reckons it, too.
+  EXPECT_EQ(name_based_uuid({"provider-key", "ch_1"}).str(),
+            "0d7547fd-74bf-8831-ab9c-14df9e5aa4f6");
 }
 
 TEST(NewUuid, IsVersionSevenOfNowAndNeverTheSame) {

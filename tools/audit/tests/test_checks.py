@@ -11,11 +11,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from checks import INVARIANTS, judge, type_id  # noqa: E402
-from snapshot import Snapshot  # noqa: E402
+from checks import IN_DOUBT_MAX, INVARIANTS, judge, type_id  # noqa: E402
+from snapshot import Snapshot, uuid_of  # noqa: E402
 
 ORDER, RESERVATION, VARIANT = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
-PAYMENT, ATTEMPT, ORIGIN = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+PAYMENT, ATTEMPT, ORIGIN, USER = uuid.uuid4(), uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
 
 
 def clean() -> Snapshot:
@@ -59,14 +59,24 @@ def clean() -> Snapshot:
             "deliveries": [
                 {
                     "id": uuid.uuid4(), "subject": type_id("ord", ORDER), "kind": "order_paid", "status": "sent",
-                    "message_id": "<m1@stoa>", "quiet": True,
-                }
+                    "message_id": "<m1@stoa>", "failures": 0, "quiet": True,
+                },
+                {
+                    "id": uuid.uuid4(), "subject": type_id("usr", USER), "kind": "user_registered", "status": "sent",
+                    "message_id": "<m2@stoa>", "failures": 0, "quiet": True,
+                },
             ],
+            "ledger_rights": [],
+            "ledger_triggers": [
+                {"name": "ledger_balanced", "deferred": True}, {"name": "ledger_entries_append_only", "deferred": False},
+            ],
+            "users": [{"id": USER}],
         },
         outboxes={"orders": {"rows": 0, "age": 0}},
         queues={"order-service.payment-results": ("work", 0), "stoa.unconsumed": ("unconsumed", 7)},
         statement=[{"kind": "capture", "uuid": str(ATTEMPT), "currency": "EUR", "amount_minor": 1000}],
-        mails=[{"message_id": "<m1@stoa>"}],
+        mails=[{"message_id": "<m1@stoa>"}, {"message_id": "<m2@stoa>"}],
+        interruptions=0,
     )  # fmt: skip
 
 
@@ -122,6 +132,16 @@ FAULTS = {
     "two mails of one kind": (repeat("deliveries", id=uuid.uuid4()), "mail"),
     "sent and never arrived": (lambda s: s.mails.clear(), "mail"),
     "an end never mailed": (drop("deliveries"), "mail"),
+    "a mail that came twice": (lambda s: s.mails.append(s.mails[0]), "mail"),
+    "a refund never mailed": (
+        lambda s: s.tables["refunds"].append(
+            {"id": uuid.uuid4(), "payment_id": PAYMENT, "amount_minor": 0, "status": "succeeded", "quiet": True}
+        ), "mail"
+    ),
+    "a user never welcomed": (lambda s: s.tables["users"].append({"id": uuid.uuid4()}), "mail"),
+    "a ledger that may be changed": (lambda s: s.tables["ledger_rights"].append({"privilege": "UPDATE"}), "ledger"),
+    "a ledger without its trigger": (lambda s: s.tables["ledger_triggers"].pop(), "ledger"),
+    "a ledger that nobody balances": (lambda s: s.tables["ledger_triggers"][0].update(deferred=False), "ledger"),
     "a mail from nowhere": (lambda s: s.mails.append({"message_id": "<x@y>"}), "mail"),
 }
 
@@ -148,3 +168,24 @@ def test_what_is_still_under_way_is_not_judged_across_databases() -> None:
     world.tables["orders"][0].update(quiet=False)
     world.tables["payments"][0].update(captured_minor=0)
     assert judge(world, at_rest=False, told=[]) == []
+
+
+def test_a_mail_may_come_twice_where_its_try_failed_or_its_sender_died() -> None:
+    twice = clean()
+    twice.mails.append(twice.mails[0])
+    twice.tables["deliveries"][0]["failures"] = 1
+    assert judge(twice, at_rest=True, told=[]) == []
+    died = clean()
+    died.mails += [died.mails[0]] * IN_DOUBT_MAX
+    died.interruptions = 1
+    assert judge(died, at_rest=True, told=[]) == []
+    died.mails.append(died.mails[0])
+    assert [v.invariant for v in judge(died, at_rest=True, told=[])] == ["mail"]
+    died.interruptions = None  # nobody counted: nothing can be said
+    assert judge(died, at_rest=True, told=[]) == []
+
+
+def test_a_foreign_key_of_the_provider_is_what_reconcile_books_it_under() -> None:
+    """The same as crypto::name_based_uuid, which servicekit/crypto/tests holds to these bytes."""
+    assert uuid_of("ch_1") == "0d7547fd-74bf-8831-ab9c-14df9e5aa4f6"
+    assert uuid_of("att_01h455vb4pex5vsknk084sn02q") == "01890a5d-ac96-774b-bcce-b302099a8057"
