@@ -6,7 +6,7 @@ tools/stack and takes it down again. `STOA_TEST_REPLICAS` (default 1) is the num
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import pathlib
 import socket
@@ -16,6 +16,7 @@ import sys
 import httpx
 import pytest
 
+from tests.judge import violations
 from tests.shop import Shop, eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
@@ -97,21 +98,6 @@ def proof_shop(proof_stack) -> Shop:
 
 
 @pytest.fixture
-def audit(proof_stack, tmp_path):
-    """The violations that tools/audit finds at rest."""
-    state = tmp_path / "stack.json"
-
-    def run() -> list[str]:
-        state.write_text(json.dumps(proof_stack.state()))
-        done = subprocess.run(
-            [str(CHECKOUT / "tools/audit/audit"), "--state", str(state), "--at-rest", "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode in (0, 1), done.stderr
-        report = json.loads(done.stdout)
-        assert report["checked"]["orders"] > 0, "an audit that looked at nothing proves nothing"
-        return [f"{v['invariant']}: {v['what']} {v['rows']}" for v in report["violations"]]
-
-    return run
+def audit(proof_stack):
+    """What tools/audit finds at rest."""
+    return functools.partial(violations, proof_stack)

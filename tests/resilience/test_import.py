@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from tests.resilience.test_kill import eventually_clean
+from tests.judge import eventually_clean
 from tests.shop import Person, Shop, eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent

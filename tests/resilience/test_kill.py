@@ -12,6 +12,7 @@ import time
 import pytest
 from stack.services import SERVICES
 
+from tests.judge import eventually_clean
 from tests.load import Load
 from tests.shop import Shop, eventually
 
@@ -54,13 +55,3 @@ def test_kill_9_loses_doubles_oversells_and_sticks_nothing(
 
     violations = eventually_clean(audit)
     assert violations == [], "\n".join(violations)
-
-
-def eventually_clean(audit) -> list[str]:
-    """The audit at rest; queues and mails get the time the promise gives them (30 s)."""
-    end = time.monotonic() + HEAL_SECONDS
-    while True:
-        violations = audit()
-        if not violations or time.monotonic() > end:
-            return violations
-        time.sleep(1.0)

@@ -10,7 +10,7 @@ import time
 
 import psycopg
 
-from tests.resilience.test_kill import eventually_clean
+from tests.judge import eventually_clean
 from tests.shop import eventually
 
 PENDING_DEADLINE_SECONDS = 10

@@ -157,7 +157,9 @@ Task<std::optional<RefundOutcome>> HttpProvider::ask_refund(Context context, Ref
 }
 
 Task<std::optional<RefundOutcome>> HttpProvider::void_refund(Context context, RefundId key) {
+  runtime::crash_point("payment.void_refund.before_call");
   const auto response = co_await post(std::move(context), "/v1/voids", key.str(), "", false);
+  runtime::crash_point("payment.void_refund.after_call");
   co_return refund_outcome(response.body);
 }
 
@@ -184,8 +186,10 @@ Task<StatementPage> HttpProvider::page(Context context, std::int64_t after) {
 Task<bool> HttpProvider::refund_unexplained(Context context, StatementLine line, RefundId key) {
   std::string target = std::format("/v1/payments/{}/refunds", line.provider_payment);
   std::string body = json::write(RefundBody{.amount = line.amount.minor_units()});
+  runtime::crash_point("payment.repair.before_call");
   const auto response =
       co_await post(std::move(context), std::move(target), key.str(), std::move(body), true);
+  runtime::crash_point("payment.repair.after_call");
   if (response.status != status_ok) co_return false;
   const auto outcome = refund_outcome(response.body);
   co_return outcome && outcome->kind == RefundOutcome::Kind::succeeded;

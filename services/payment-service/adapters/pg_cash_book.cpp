@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "servicekit/core/require.hpp"
+#include "servicekit/runtime/crash_point.hpp"
 
 namespace stoa::payment {
 namespace {
@@ -83,7 +84,9 @@ Task<std::vector<Uuid>> PgCashBook::accounted_for(Context context, std::vector<U
 
 Task<> PgCashBook::book_unexplained(Context context, StatementLine line, Uuid capture,
                                     Uuid refund) {
+  runtime::crash_point("payment.repair.before_commit");
   co_await database_.run(std::move(context), book_both(line, capture, refund));
+  runtime::crash_point("payment.repair.after_commit");
 }
 
 }  // namespace stoa::payment

@@ -302,7 +302,9 @@ Task<> PgPaymentStore::postpone_charges(Context context, std::vector<ChargeResul
     telemetry_.warn("payment_unknown",
                     {{"attempt_id", attempt}, {"tries", std::int64_t{result.charge.tries} + 1}});
   }
+  runtime::crash_point("payment.postpone.before_commit");
   co_await database_.run(std::move(context), postpone_all(results));
+  runtime::crash_point("payment.postpone.after_commit");
 }
 
 Task<bool> PgPaymentStore::record_one(Context context, ChargeResult result) {

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "servicekit/runtime/crash_point.hpp"
+
 #include "services/payment-service/adapters/pg_change.hpp"
 #include "services/payment-service/adapters/pg_payment_store.hpp"
 
@@ -270,7 +272,9 @@ Task<EntryPage> PgPaymentStore::entries(Context context, ListEntries query) {
 }
 
 Task<bool> PgPaymentStore::store_provider_event(Context context, ProviderEvent event) {
+  runtime::crash_point("payment.webhook.before_commit");
   const auto rows = co_await database_.run(std::move(context), insert_provider_event(event));
+  runtime::crash_point("payment.webhook.after_commit");
   co_return !rows.empty();
 }
 
@@ -286,7 +290,9 @@ Task<std::size_t> PgPaymentStore::act_on_provider_events(Context context, std::s
   }
   if (!attempts.empty()) co_await transaction.run(hurry_attempts(attempts));
   if (!refunds.empty()) co_await transaction.run(hurry_refunds(refunds));
+  runtime::crash_point("payment.webhook_effect.before_commit");
   co_await transaction.commit();
+  runtime::crash_point("payment.webhook_effect.after_commit");
   co_return events.size();
 }
 

@@ -267,7 +267,9 @@ Task<bool> PgPaymentStore::record_refund_by_hand(Context context, RefundCall cal
 
 Task<> PgPaymentStore::postpone_refund(Context context, RefundId id,
                                        std::chrono::milliseconds retry_in) {
+  runtime::crash_point("payment.postpone_refund.before_commit");
   co_await database_.run(std::move(context), postpone(id, retry_in));
+  runtime::crash_point("payment.postpone_refund.after_commit");
 }
 
 }  // namespace stoa::payment

@@ -139,12 +139,16 @@ void limit_problems(std::vector<RowProblem>& problems, std::int64_t kept) {
 }  // namespace
 
 Task<> PgImportStore::begin_upload(Context context, Import import) {
+  runtime::crash_point("product.import_begin.before_commit");
   co_await database_.run(std::move(context), insert_import(import));
+  runtime::crash_point("product.import_begin.after_commit");
 }
 
 Task<> PgImportStore::append(Context context, ImportId id, std::int64_t byte_first,
                              std::string bytes) {
+  runtime::crash_point("product.import_chunk.before_commit");
   co_await database_.run(std::move(context), insert_chunk(id, byte_first, bytes));
+  runtime::crash_point("product.import_chunk.after_commit");
 }
 
 Task<bool> PgImportStore::queue(Context context, ImportId id, std::string fingerprint,
@@ -157,7 +161,9 @@ Task<bool> PgImportStore::queue(Context context, ImportId id, std::string finger
   }
   const auto queued = co_await transaction.run(queue_import(id, fingerprint, byte_count));
   require(!queued.empty(), "an upload that was stored piece by piece is whole");
+  runtime::crash_point("product.import_queue.before_commit");
   co_await transaction.commit();
+  runtime::crash_point("product.import_queue.after_commit");
   co_return true;
 }
 
@@ -264,7 +270,9 @@ Task<> PgImportStore::hand_back(Context context, ImportId id, Uuid worker) {
 
 Task<> PgImportStore::finish(Context context, ImportId id, Uuid worker, std::string failure) {
   std::vector<Query> queries{finish_import(id, worker, failure), delete_chunks(id)};
+  runtime::crash_point("product.import_end.before_commit");
   co_await database_.run_all(std::move(context), std::move(queries));
+  runtime::crash_point("product.import_end.after_commit");
 }
 
 }  // namespace stoa::product
