@@ -57,7 +57,10 @@ std::optional<CsvItem> CsvReader::next() {
   const bool whole = read_record(scan);
   if (whole && scan.broken.empty()) return take(std::move(scan));
   const bool too_long = buffer_.size() - start_ > csv_record_bytes_max;
-  if (!whole && !finished_ && !too_long) return std::nullopt;
+  // A broken record ends with its first line, which must be here: what came of it later would be
+  // read as a record of its own.
+  const bool ends = whole && first_line_ends();
+  if (!ends && !finished_ && !too_long) return std::nullopt;
 
   if (!whole) scan.break_at(finished_ ? "unterminated_quote" : "record_too_long", scan.line);
   return take(std::move(scan));
@@ -198,6 +201,13 @@ CsvItem CsvReader::take(Scan scan) {
                     .code = code,
                     .first_field = std::move(first),
                     .end = end};
+}
+
+/// Whether the end of the line at `start_` is here, the LF after a CR included.
+bool CsvReader::first_line_ends() const {
+  const auto found = buffer_.find_first_of("\r\n", start_);
+  if (found == std::string::npos) return false;
+  return buffer_[found] == '\n' || found + 1 < buffer_.size();
 }
 
 CsvPosition CsvReader::end_of_first_line() const {

@@ -69,6 +69,7 @@ class CsvReader {
   bool read_bare(Scan& scan, Field& field) const;
   void keep(Scan& scan, Field field) const;
   std::size_t line_end_at(std::size_t at) const;
+  bool first_line_ends() const;
   CsvPosition end_of_first_line() const;
   CsvItem take(Scan scan);
   void move_to(CsvPosition position);

@@ -100,6 +100,21 @@ TEST(Csv, LosesOnlyTheLineOfAnUnterminatedQuote) {
   EXPECT_EQ(record(items[3]).fields.front(), "d");
 }
 
+TEST(Csv, LosesTheWholeLineOfAStrayQuoteInPiecesOfEverySize) {
+  for (const std::string_view line_end : {"\n", "\r\n", "\r"}) {
+    std::string text = "tea,\"a\"b,never,a,row";
+    text.append(line_end).append("pot,1").append(line_end);
+    for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+      const auto items = read(text, piece);
+
+      ASSERT_EQ(items.size(), 2U) << "in pieces of " << piece;
+      EXPECT_EQ(problem(items[0]).code, "stray_quote");
+      EXPECT_EQ(record(items[1]).fields, (std::vector<std::string>{"pot", "1"}));
+      EXPECT_EQ(record(items[1]).line, 2) << "in pieces of " << piece;
+    }
+  }
+}
+
 TEST(Csv, LosesOnlyTheLineOfAQuoteThatTheNextRowCloses) {
   const auto items = read("a,1\nb,\"2\nc,\"3\"\nd,4\n");
 
