@@ -62,6 +62,7 @@ void PaymentReplica::start() {
 
 Task<std::vector<Verdict>> PaymentReplica::placed(std::vector<Event> events) {
   std::vector<payment::PlacedOrder> orders;
+  orders.reserve(events.size());
   for (Event& event : events) {
     orders.push_back({.event = event.id,
                       .order = event.order,

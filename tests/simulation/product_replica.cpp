@@ -35,6 +35,7 @@ Task<> ProductReplica::sweep() { co_await reservations_.sweep({}); }
 
 Task<std::vector<Verdict>> ProductReplica::order_settled(std::vector<Event> events) {
   std::vector<product::SettledOrder> orders;
+  orders.reserve(events.size());
   for (const Event& event : events) {
     orders.push_back({.event_id = event.id,
                       .reservation = event.reservation,
@@ -42,6 +43,7 @@ Task<std::vector<Verdict>> ProductReplica::order_settled(std::vector<Event> even
   }
   const auto known = co_await reservations_.settle({}, std::move(orders));
   std::vector<Verdict> verdicts;
+  verdicts.reserve(known.size());
   for (const bool each : known) verdicts.push_back(each ? Verdict::done : Verdict::refuse);
   co_return verdicts;
 }

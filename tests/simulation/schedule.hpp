@@ -50,7 +50,7 @@ inline constexpr std::array all_defects = {
     Defect::ack_before_commit,
 };
 std::string_view name(Defect defect);
-std::optional<Defect> parse_defect(std::string_view text);
+std::optional<Defect> parse_defect(std::string_view wanted);
 
 /// The n-th purchase of a client, with all that follows from it.
 struct Purchase {

@@ -33,6 +33,7 @@ StockDatabase::StockDatabase(Room& room) : Database{room} {
 
 std::vector<VariantId> StockDatabase::variants() const {
   std::vector<VariantId> ids;
+  ids.reserve(shelves_.size());
   for (const auto& [id, shelf] : shelves_) ids.push_back(id);
   return ids;
 }
