@@ -44,12 +44,12 @@ def settle_a_refund(stack, shop: Shop, point: str | None) -> Visit:
         return waiting[0] if len(refunds) > 2 and waiting else None
 
     def settled() -> bool:
-        """What was cut off may have ended this refund, and the order has another: whoever settles looks again."""
+        """What was cut off may have settled it already: the order ends, or has another open refund to settle."""
         if buyer.see_order(order)["status"] == "cancelled":
             return True
-        with contextlib.suppress(RuntimeError):
-            run(stack, None, "refunds", "settle", eventually(open_refund, what="an open refund"), NOTE)
-            return True
+        if waiting := open_refund():
+            with contextlib.suppress(RuntimeError):  # the sweep has ended it first: the next look finds another
+                run(stack, None, "refunds", "settle", waiting, NOTE)
         return False
 
     refund = eventually(open_refund, what="a closing refund that waits to be repeated")
