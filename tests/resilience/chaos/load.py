@@ -9,8 +9,9 @@ from collections.abc import Callable
 from tests.resilience.chaos.buyers import Buyer, Shopper
 from tests.resilience.chaos.errands import errand
 
-RESTOCK_UNITS = 6
-RESTOCK_EVERY_SECONDS = 1.0
+# About half of what the errands ask of the scarce variants.
+RESTOCK_UNITS, RESTOCK_EVERY_ORDERS = 3, 12
+RESTOCK_LOOK_SECONDS = 0.1
 
 
 class Gate:
@@ -94,7 +95,9 @@ class Load:
 
     def _restock(self, staff: Buyer) -> None:
         turn = 0
-        while not self._over.wait(RESTOCK_EVERY_SECONDS):
+        while not self._over.wait(RESTOCK_LOOK_SECONDS):
+            if turn * RESTOCK_EVERY_ORDERS > self.gate.begun + self.gate.extra:
+                continue
             variant, reason = self._market.variants[turn % self._scarce], f"restock {self._seed} {turn}"
             path = f"/api/v1/variants/{variant}/stock-adjustments"
             answer = staff.insist("restock", "POST", path, {"delta": RESTOCK_UNITS, "reason": reason}, reason.replace(" ", "-"))
