@@ -68,6 +68,15 @@ def money(s: Snapshot, at_rest: bool) -> Iterator[Violation]:
     yield from some(
         "money", "a payment's refunds do not add up", [p for p in s["payments"] if p["refunded_minor"] != refunded[p["id"]]]
     )
+    open_refunds: collections.Counter = collections.Counter()
+    for refund in s["refunds"]:
+        if refund["status"] in ("pending", "unknown"):
+            open_refunds[refund["payment_id"]] += refund["amount_minor"]
+    yield from some(
+        "money",
+        "a payment's open refunds do not count against its cap",
+        [p for p in s["payments"] if p["refund_pending_minor"] != open_refunds[p["id"]]],
+    )
     yield from some(
         "money",
         "more given back than was captured",
@@ -188,6 +197,9 @@ def exactly_once(s: Snapshot, at_rest: bool) -> Iterator[Violation]:
         "an order's history tells one step twice",
         [h for h in s["history"] if h["times"] > 1 and h["type"] != "order.cancel_requested"],
     )
+    yield from some("exactly-once", "an order took a step that no rule allows", s["steps"])
+    unclaimed = s["order_effects_unclaimed"] + s["payment_effects_unclaimed"] + s["delivery_effects_unclaimed"]
+    yield from some("exactly-once", "an effect without the inbox row of its event", unclaimed)
     reservations = {r["id"]: r for r in s["reservations"]}
     crossed = []
     for order in s["orders"]:

@@ -20,6 +20,10 @@ DATABASES = ["users", "products", "orders", "payments", "notifications"]
 TOPOLOGY = pathlib.Path(__file__).resolve().parent.parent / "topology" / "topology"
 STATEMENT_PAGE = 1000
 
+# An event's effect without the row that keeps a repeat of the event out; those are kept for 30 days.
+UNCLAIMED = """{at} > now() - interval '29 days'
+              AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = '{consumer}' AND i.received_at = {at})"""
+
 # Everything a check needs, by database. `quiet`: unchanged for 30 s by that database's own clock.
 QUERIES: dict[str, dict[str, str]] = {
     "products": {
@@ -48,6 +52,18 @@ QUERIES: dict[str, dict[str, str]] = {
             FROM orders""",
         "claims": "SELECT reservation_id, origin, order_id FROM reservation_claims",
         "history": "SELECT order_id, type, count(*) AS times FROM order_history GROUP BY 1, 2",
+        "steps": """
+            SELECT order_id, before, status FROM (
+              SELECT order_id, status, lag(status) OVER (PARTITION BY order_id ORDER BY version) AS before
+              FROM order_history) AS step
+            WHERE (coalesce(before, 'nothing'), status) NOT IN (
+              ('nothing', 'pending'), ('pending', 'paid'), ('pending', 'payment_failed'), ('pending', 'cancelling'),
+              ('paid', 'cancelling'), ('cancelling', 'cancelled'))""",
+        # now() is the transaction's: an effect and the inbox row of its event have the same moment.
+        "order_effects_unclaimed": f"""
+            SELECT h.order_id AS subject, h.type AS effect, h.at FROM order_history h
+            WHERE h.type IN ('order.paid', 'order.payment_failed', 'order.cancelled')
+              AND {UNCLAIMED.format(at="h.at", consumer="order-service.payment-results")}""",
     },
     "payments": {
         "payments": """
@@ -60,6 +76,14 @@ QUERIES: dict[str, dict[str, str]] = {
         "refunds": """
             SELECT id, payment_id, amount_minor, status, created_at < now() - interval '30 seconds' AS quiet
             FROM refunds""",
+        "payment_effects_unclaimed": f"""
+            SELECT p.order_id AS subject, 'opened' AS effect, p.created_at AS at FROM payments p
+            WHERE p.amount_minor IS NOT NULL
+              AND {UNCLAIMED.format(at="p.created_at", consumer="payment-service.order-placed")}
+            UNION ALL
+            SELECT p.order_id, 'closed', p.closed_at FROM payments p
+            WHERE p.closed_at IS NOT NULL
+              AND {UNCLAIMED.format(at="p.closed_at", consumer="payment-service.order-cancel-requested")}""",
         "ledger_sums": """
             SELECT transaction_id, currency, sum(amount_minor)::bigint AS sum
             FROM ledger_entries GROUP BY 1, 2 HAVING sum(amount_minor) <> 0""",
@@ -78,6 +102,9 @@ QUERIES: dict[str, dict[str, str]] = {
         "deliveries": """
             SELECT id, subject, kind, status, message_id, failures, updated_at < now() - interval '30 seconds' AS quiet
             FROM deliveries""",
+        "delivery_effects_unclaimed": f"""
+            SELECT d.subject, d.kind AS effect, d.created_at AS at FROM deliveries d
+            WHERE {UNCLAIMED.format(at="d.created_at", consumer="notification-service.events")}""",
     },
     "users": {
         "users": """

@@ -43,6 +43,10 @@ def clean() -> Snapshot:
                 {"order_id": ORDER, "type": "order.placed", "times": 1},
                 {"order_id": ORDER, "type": "order.paid", "times": 1},
             ],
+            "steps": [],
+            "order_effects_unclaimed": [],
+            "payment_effects_unclaimed": [],
+            "delivery_effects_unclaimed": [],
             "payments": [
                 {
                     "id": PAYMENT, "order_id": ORDER, "status": "captured", "amount_minor": 1000,
@@ -114,6 +118,12 @@ FAULTS = {
     "cancelled but kept": (edit("orders", status="cancelled"), "money"),
     "refunds do not add up": (edit("payments", refunded_minor=100), "money"),
     "charged without an order": (drop("orders"), "money"),
+    "open refund forgotten by the cap": (
+        lambda s: s.tables["refunds"].append(
+            {"id": uuid.uuid4(), "payment_id": PAYMENT, "amount_minor": 100, "status": "pending", "quiet": True}
+        ),
+        "money",
+    ),
     "unbalanced ledger": (lambda s: s.tables["ledger_sums"].append({"transaction_id": ATTEMPT, "sum": 1}), "ledger"),
     "provider knows more": (lambda s: s.statement.append(s.statement[0] | {"uuid": str(uuid.uuid4())}), "ledger"),
     "provider knows less": (lambda s: s.statement.clear(), "ledger"),
@@ -126,6 +136,17 @@ FAULTS = {
     "sale without journal": (drop("reservation_movements"), "exactly-once"),
     "paid but stock released": (edit("reservations", state="released"), "exactly-once"),
     "a step told twice": (edit("history", times=2), "exactly-once"),
+    "a step that no rule allows": (
+        lambda s: s.tables["steps"].append({"order_id": ORDER, "before": "cancelled", "status": "paid"}),
+        "exactly-once",
+    ),
+    **{
+        f"{who} effect without its inbox row": (
+            lambda s, who=who: s.tables[f"{who}_effects_unclaimed"].append({"subject": ORDER, "effect": "x", "at": "now"}),
+            "exactly-once",
+        )
+        for who in ("order", "payment", "delivery")
+    },
     "two orders from one key": (repeat("claims", order_id=uuid.uuid4(), reservation_id=uuid.uuid4()), "idempotency"),
     "order without claim": (drop("claims"), "idempotency"),
     "sold without an order": (drop("orders"), "idempotency"),
