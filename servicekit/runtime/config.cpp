@@ -13,6 +13,8 @@
 
 #include <unistd.h>
 
+#include "servicekit/runtime/mutant.hpp"
+
 namespace stoa::runtime {
 namespace {
 
@@ -210,6 +212,7 @@ std::vector<std::string> Environment::unknown_names() const {
     const std::string_view line{*entry};
     const std::string name{line.substr(0, line.find('='))};
     if (!name.starts_with(prefix) || std::ranges::contains(not_for_services, name)) continue;
+    if (name == mutant_setting) continue;  // judged by itself
     if (!std::ranges::contains(read_, name)) names.push_back(name);
   }
   return names;
@@ -220,6 +223,7 @@ void Environment::check() const {
   for (const std::string& name : unknown_names()) {
     all.push_back(name + " is not a setting of this service");
   }
+  if (auto wrong = wrong_mutant()) all.push_back(*std::move(wrong));
   if (!all.empty()) throw ConfigurationError{std::move(all)};
 }
 

@@ -26,7 +26,8 @@ constexpr std::chrono::milliseconds first_retry{100};
 constexpr std::chrono::milliseconds last_retry{2'000};
 
 #ifdef STOA_TESTING
-constexpr std::string_view kind_of_build = "testing build: crash points are compiled in";
+constexpr std::string_view kind_of_build =
+    "testing build: crash points and mutants are compiled in";
 #else
 constexpr std::string_view kind_of_build = "release build";
 #endif

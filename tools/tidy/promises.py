@@ -2,6 +2,7 @@
 
 import re
 
+import named_literals as finder
 import yaml
 
 from tidy.tree import Finding, Tree, is_test, line_of, service_of
@@ -23,8 +24,6 @@ SETTING = re.compile(r'"(STOA_[A-Z0-9_]+)"')
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 CODE_SPAN = re.compile(r"`[^`\n]*`")
-CRASH_POINT = re.compile(r'\bcrash_point\(\s*("([^"]*)")?')
-CRASH_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
 def production(tree: Tree) -> list[str]:
@@ -109,22 +108,11 @@ def settings(tree: Tree):
                 yield Finding(file, line, "setting", f"{match[1]} is not in {readmes[0]}")
 
 
-def crash_points(tree: Tree):
-    first: dict[str, str] = {}
-    for file in production(tree):
-        if file.startswith("servicekit/runtime/crash_point."):
-            continue
-        text = tree.code_with_literals(file)
-        for match in CRASH_POINT.finditer(text):
-            line = line_of(text, match.start())
-            if match[1] is None or "\n" in match[0]:
-                yield Finding(file, line, "crash-point", "its name is a literal on the line of its call")
-            elif not CRASH_NAME.fullmatch(match[2]):
-                yield Finding(file, line, "crash-point", f'"{match[2]}" is not of the form "order.place.before_commit"')
-            elif match[2] in first:
-                yield Finding(file, line, "crash-point", f'"{match[2]}" stands already at {first[match[2]]}')
-            else:
-                first[match[2]] = f"{file}:{line}"
+def named_literals(tree: Tree):
+    for kind in (finder.CRASH_POINTS, finder.MUTANTS):
+        _, problems = finder.find(kind, ((file, tree.code_with_literals(file)) for file in production(tree)))
+        for problem in problems:
+            yield Finding(problem.file, problem.line, kind.rule, problem.what)
 
 
 def heading_anchors(text: str) -> set[str]:
@@ -148,4 +136,4 @@ def markdown_links(tree: Tree):
                 yield Finding(file, line, "markdown-link", f"{match[1]}: no such heading")
 
 
-RULES = [error_codes, metric_names, log_fields, span_attributes, settings, crash_points, markdown_links]
+RULES = [error_codes, metric_names, log_fields, span_attributes, settings, named_literals, markdown_links]

@@ -5,6 +5,7 @@
 
 #include "servicekit/core/unavailable.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 #include "servicekit/runtime/service.hpp"
 
 namespace stoa {
@@ -19,6 +20,7 @@ Task<http::Response> answer_slowly(Context, http::Request) {
 
 Task<http::Response> answer(Context, http::Request) {
   runtime::crash_point("probe.answer");
+  if (runtime::mutant<"probe.answers_nothing">()) co_return http::no_content();
   co_return http::ok("{}");
 }
 

@@ -236,6 +236,18 @@ TEST(CrashPoint, EndsTheProcessAtTheNthPassage) {
   EXPECT_EQ(probe.exit_code(), 137);
 }
 
+TEST(Mutant, SwitchesOffWhatItNames) {
+  ProbeProcess probe{with({{"STOA_MUTANT", "probe.answers_nothing"}})};
+  EXPECT_THAT(get(probe.port(), "/answer"), StartsWith("HTTP/1.1 204 "));
+}
+
+TEST(Mutant, OfAnotherProgramIsAMistake) {
+  ProbeProcess probe{with({{"STOA_MUTANT", "probe.answers_twice"}})};
+  EXPECT_EQ(probe.exit_code(), 1);
+  EXPECT_THAT(probe.output(), HasSubstr("STOA_MUTANT"));
+  EXPECT_THAT(probe.output(), HasSubstr("probe.answers_nothing"));
+}
+
 TEST(CrashPoint, OfAnotherNameIsPassed) {
   ProbeProcess probe{with({{"STOA_CRASH_AT", "probe.other"}})};
   EXPECT_THAT(get(probe.port(), "/answer"), StartsWith("HTTP/1.1 200 "));

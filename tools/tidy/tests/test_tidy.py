@@ -116,6 +116,9 @@ FAULTS = [
     ("crash-point", "services/a/app/x.cpp", "void f() { crash_point(name); }\n"),
     ("crash-point", "services/a/app/x.cpp", 'void f() { crash_point("Order"); }\n'),
     ("crash-point", "services/a/app/x.cpp", 'void f() { crash_point("a.b"); crash_point("a.b"); }\n'),
+    ("mutant", "services/a/app/x.cpp", "void f() { if (mutant<name>()) g(); }\n"),
+    ("mutant", "services/a/app/x.cpp", 'void f() { if (mutant<"Order">()) g(); }\n'),
+    ("mutant", "services/a/app/x.cpp", 'bool f() { return mutant<"a.b">() || mutant<"a.b">(); }\n'),
     ("markdown-link", "docs/x.md", "[gone](nowhere.md)\n"),
     ("markdown-link", "docs/x.md", "[gone](../README.md#nothing)\n"),
 ]
@@ -149,6 +152,7 @@ CLEAN = {
     "services/a/adapters/pg_orders.cpp": 'auto q = "UPDATE orders SET status = $1";\n',
     "services/a/adapters/pg_long.cpp": 'Query f() {\n  return {R"(\n' + "SELECT 1,\n" * 80 + ')"};\n}\n',
     "services/a/adapters/http_api.cpp": 'void f() { crash_point("order.place.before_commit"); }\n'
+    'bool g() { return runtime::mutant<"order.inbox_off">(); }\n'
     'auto s = e.text("STOA_KNOWN_KNOB");\nauto c = t.counter(\n    "stoa_known_total", "Help");\n'
     "int f(char c) { switch (c) { case 'a': return 1; default: return 2; } }\n",
     "services/a/main.cpp": "int main() { try { run(); } catch (const E&) {} }\n",
