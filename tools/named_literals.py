@@ -25,7 +25,7 @@ class Kind:
 CRASH_POINTS = Kind(
     "crash-point", re.compile(r'\bcrash_point\(\s*("([^"]*)")?'), "servicekit/runtime/crash_point.", "order.place.before_commit"
 )
-MUTANTS = Kind("mutant", re.compile(r'\bmutant<\s*("([^"]*)")?'), "servicekit/runtime/mutant.", "order.inbox_off")
+MUTANTS = Kind("mutant", re.compile(r'\bmutant(?:_sql)?<\s*("([^"]*)")?'), "servicekit/runtime/mutant.", "order.inbox_off")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@
 #include "servicekit/messaging/detail/wakeup.hpp"
 #include "servicekit/messaging/messaging.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace stoa::messaging {
@@ -34,6 +35,8 @@ constexpr milliseconds stop_check{5};
 Instant now() {
   return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
 }
+
+bool acks_first() { return runtime::mutant<"consumer.ack_before_commit">(); }
 
 // What the broker's thread and the loop share. Owned by both, because a batch may outlive its
 // consumer when the process ends in the middle of it.
@@ -212,6 +215,7 @@ void Consumer::Impl::hand_over(detail::AmqpConnection& connection) {
   if (events.empty()) return finish(connection);
   lag_.set(std::chrono::duration<double>(now() - events.back().time).count());
   busy_ = true;
+  if (acks_first()) connection.ack(batch_.back().delivery.tag, true);
   spawn(loops_.at(0), "consumer " + options_.queue,
         run_batch(shared_, runner_, std::move(events), batch_session_));
 }
@@ -250,7 +254,7 @@ void Consumer::Impl::finish(detail::AmqpConnection& connection) {
     }
   }
   runtime::crash_point("consumer.before_ack");
-  connection.ack(batch_.back().delivery.tag, true);
+  if (!acks_first()) connection.ack(batch_.back().delivery.tag, true);
   runtime::crash_point("consumer.after_ack");
   done_.add(batch_.size() - rerouted);
   batch_.clear();

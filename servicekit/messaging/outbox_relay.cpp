@@ -18,6 +18,7 @@
 #include "servicekit/messaging/detail/wakeup.hpp"
 #include "servicekit/messaging/messaging.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace stoa::messaging {
@@ -59,6 +60,7 @@ struct OutboxRelay::Impl {
   bool read_is_due() const;
   Clock::time_point next_read() const;
   void read_and_publish();
+  void forget_unconfirmed(const std::vector<detail::OutboxRow>& rows);
   void publish(detail::OutboxRow row);
   void settle();
   void hold(const std::string& type, std::string_view why);
@@ -240,9 +242,17 @@ void OutboxRelay::Impl::read_and_publish() {
     poll_ = std::min(poll_ * 2, options_.poll_max);
   }
   if (rows.empty()) return;
+  if (runtime::mutant<"outbox.delete_before_confirm">()) forget_unconfirmed(rows);
   runtime::crash_point("outbox.before_publish");
   for (auto& row : rows) publish(std::move(row));
   runtime::crash_point("outbox.after_publish");
+}
+
+// Of a mutant: what dies with this process is told to nobody.
+void OutboxRelay::Impl::forget_unconfirmed(const std::vector<detail::OutboxRow>& rows) {
+  detail::OutboxTable::Wanted wanted{.forget = {}, .in_flight = {}, .held = {}, .count_max = 0};
+  for (const detail::OutboxRow& row : rows) wanted.forget.push_back(row.seq);
+  table_->forget_and_read(wanted);
 }
 
 void OutboxRelay::Impl::publish(detail::OutboxRow row) {

@@ -7,6 +7,8 @@
 #include <format>
 #include <vector>
 
+#include "servicekit/core/require.hpp"
+
 namespace stoa::runtime {
 namespace {
 
@@ -27,6 +29,15 @@ std::vector<std::string_view>& known() {
 bool detail::enlist_mutant(std::string_view name) noexcept {
   known().push_back(name);
   return name == wanted();
+}
+
+std::string detail::replaced(std::string_view text, std::string_view part,
+                             std::string_view instead) {
+  const std::size_t at = text.find(part);
+  require(at != std::string_view::npos && text.find(part, at + 1) == std::string_view::npos,
+          "what a mutant replaces stands once");
+  std::string mutated{text};
+  return mutated.replace(at, part.size(), instead);
 }
 
 std::optional<std::string> wrong_mutant() {

@@ -25,6 +25,7 @@ inline constexpr std::string_view mutant_setting = "STOA_MUTANT";
 
 namespace detail {
 bool enlist_mutant(std::string_view name) noexcept;
+std::string replaced(std::string_view text, std::string_view part, std::string_view instead);
 
 // Before main, so that a program knows its mutants when it reads its settings.
 template <MutantName name>
@@ -39,6 +40,15 @@ bool mutant() {
   return detail::is_armed<name>;
 }
 
+/// A statement in which the armed mutant has `instead` for `defence`, which stands there once.
+template <MutantName name>
+std::string_view mutant_sql(std::string_view sql, std::string_view defence,
+                            std::string_view instead) {
+  if (!mutant<name>()) return sql;
+  static const std::string mutated = detail::replaced(sql, defence, instead);
+  return mutated;
+}
+
 /// What is wrong with STOA_MUTANT: it names nothing of this program, which then would prove
 /// nothing.
 std::optional<std::string> wrong_mutant();
@@ -50,6 +60,11 @@ inline constexpr std::string_view mutant_setting;
 template <MutantName>
 consteval bool mutant() {
   return false;
+}
+
+template <MutantName>
+constexpr std::string_view mutant_sql(std::string_view sql, std::string_view, std::string_view) {
+  return sql;
 }
 
 inline std::optional<std::string> wrong_mutant() { return std::nullopt; }

@@ -6,6 +6,8 @@
 #include <boost/asio/post.hpp>
 #include <libpq-fe.h>
 
+#include "servicekit/runtime/mutant.hpp"
+
 namespace stoa::postgres::detail {
 namespace {
 
@@ -272,7 +274,8 @@ void Connection::end_step() {
     unit.failure = refused("25P02", "an earlier statement of the transaction had failed");
   }
   if (unit.own_sync) return;  // ends with that Sync
-  if (step.aborted || unit.statement_missing) {
+  const bool never_executed = step.aborted && !runtime::mutant<"postgres.aborted_not_resent">();
+  if (never_executed || unit.statement_missing) {
     resend_.push_back(step.unit);
   } else {
     unit.finish();

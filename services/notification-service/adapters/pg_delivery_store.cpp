@@ -9,6 +9,7 @@
 #include "servicekit/json/json.hpp"
 #include "servicekit/postgres/idempotency.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/notification-service/adapters/notice_json.hpp"
 
@@ -256,6 +257,9 @@ Task<std::vector<Delivery>> PgDeliveryStore::claim(Context context, Claim claim)
   std::vector<Delivery> deliveries;
   deliveries.reserve(rows.size());
   for (const auto row : rows) deliveries.push_back(read_delivery(row));
+  if (runtime::mutant<"notification.message_id_per_try">()) {
+    for (Delivery& delivery : deliveries) delivery.message_id.insert(1, "again-");
+  }
   co_return deliveries;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "servicekit/async/if_available.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 namespace stoa::notification {
 namespace {
@@ -50,7 +51,9 @@ bool Deliveries::may_start() const {
 Claim Deliveries::room() const {
   const bool closed = stopping_ || Clock::now() < paused_until_;
   const std::size_t taken = std::min(waiting_.size(), limits_.waiting_max);
-  return {.count_max = closed ? 0 : limits_.waiting_max - taken, .lease = limits_.lease};
+  const bool leases = !runtime::mutant<"notification.lease_off">();
+  return {.count_max = closed ? 0 : limits_.waiting_max - taken,
+          .lease = leases ? limits_.lease : milliseconds{0}};
 }
 
 // `asked`: before the statement that claimed, so that a lease is over later than it is thought to

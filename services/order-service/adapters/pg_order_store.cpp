@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "servicekit/core/require.hpp"
+#include "servicekit/postgres/idempotency.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 #include "services/order-service/adapters/order_events.hpp"
@@ -79,6 +81,7 @@ Task<Result<std::optional<Answer>>> PgOrderStore::first_answer(Context context,
 
 Task<bool> PgOrderStore::insert_if_first(Context context, NewOrder placed) {
   auto query = queries::insert_all(placed, traceparent_of(context), patience_);
+  if (runtime::mutant<"order.key_apart">()) co_await keep_key(context, placed);
   crash_point("order.place.before_commit");
   const auto rows = co_await database_.run(context, std::move(query));
   crash_point("order.place.after_commit");
@@ -92,11 +95,23 @@ Task<bool> PgOrderStore::insert_if_first(Context context, NewOrder placed) {
   co_return true;
 }
 
+// Of a mutant: in a transaction of its own, so that a crash leaves an answer without its order.
+Task<> PgOrderStore::keep_key(Context context, NewOrder placed) {
+  auto query = postgres::insert_idempotency_key({.origin = placed.key.origin.value,
+                                                 .caller = placed.key.caller,
+                                                 .fingerprint = placed.key.fingerprint},
+                                                {.status = placed.answer.status,
+                                                 .headers = placed.answer.headers,
+                                                 .body = placed.answer.body});
+  co_await database_.run(std::move(context), std::move(query));
+}
+
 Task<Claim> PgOrderStore::abandon(Context context, ReservationId id, Origin origin) {
   crash_point("order.abandon.before_commit");
   const auto claims = co_await database_.run(context, queries::write_tombstone(id, origin));
   crash_point("order.abandon.after_commit");
-  if (claims.front().is_null(0)) co_return Claim{};
+  const bool nobody_asks = runtime::mutant<"order.tombstone_over_order">();
+  if (claims.front().is_null(0) || nobody_asks) co_return Claim{};
 
   // Asked apart: the claim may be younger than the snapshot of the statement above.
   const OrderId holder{claims.front().uuid(0)};
@@ -194,6 +209,7 @@ Task<std::vector<Overdue>> PgOrderStore::claim_overdue(Context context, std::siz
   const auto rows =
       co_await database_.run(std::move(context), queries::claim_overdue(patience_, limit));
   crash_point("order.sweep.after_claim");
+  if (runtime::mutant<"order.overdue_forgotten">()) co_return std::vector<Overdue>{};
   std::vector<Overdue> overdue;
   for (const auto row : rows) {
     const auto status = parse_status(row.text(2));

@@ -31,6 +31,7 @@ class PgOrderStore final : public OrderStore {
   Task<> repeat_cancel_request(Context context, Overdue order) override;
 
  private:
+  Task<> keep_key(Context context, NewOrder placed);
   Effect effect_of(const Context& context, const PaymentFact& fact, const postgres::Row& row);
 
   /// One handle for each status, in the order of the enum.

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "servicekit/crypto/crypto.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/order-service/adapters/order_events.hpp"
 #include "services/order-service/adapters/pg_order_queries.hpp"
@@ -52,11 +53,17 @@ struct FactColumns {
 struct RuleColumns {
   RuleColumns() {
     for (const PaymentTransition& rule : payment_transitions) {
-      results.emplace_back(name_of(rule.result));
-      from.emplace_back(name(rule.from));
-      to.emplace_back(name(rule.to));
-      types.emplace_back(event_type(rule.to));
+      add(rule, rule.from);
+      if (!runtime::mutant<"order.transition_unguarded">()) continue;
+      for (const Status any : all_statuses) add(rule, any);
     }
+  }
+
+  void add(const PaymentTransition& rule, Status from_status) {
+    results.emplace_back(name_of(rule.result));
+    from.emplace_back(name(from_status));
+    to.emplace_back(name(rule.to));
+    types.emplace_back(event_type(rule.to));
   }
 
   std::vector<std::string> results;
@@ -122,7 +129,7 @@ Query apply(const std::vector<PaymentFact>& facts) {
   return {
       .name = "order.apply",
       .read_only = false,
-      .sql = R"sql(
+      .sql = runtime::mutant_sql<"order.inbox_off">(R"sql(
         WITH incoming AS (
           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
             AS fact (event_id, order_id, told_as, result, reason, traceparent)
@@ -163,6 +170,8 @@ Query apply(const std::vector<PaymentFact>& facts) {
         LEFT JOIN known k ON k.id = i.order_id
         LEFT JOIN moved m ON m.id = i.order_id
       )sql",
+                                                    "'order-service.payment-results'",
+                                                    "gen_random_uuid()::text"),
       .params = {postgres::array(columns.events), postgres::array(columns.orders),
                  postgres::array(columns.told_as), postgres::array(columns.results),
                  postgres::array(columns.reasons), postgres::array(columns.traces),

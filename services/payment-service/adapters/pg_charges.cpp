@@ -7,6 +7,7 @@
 #include "servicekit/core/require.hpp"
 #include "servicekit/crypto/crypto.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/payment-service/adapters/payment_events.hpp"
 #include "services/payment-service/adapters/pg_change.hpp"
@@ -61,7 +62,8 @@ postgres::Query open_all(const std::vector<PlacedOrder>& orders, std::size_t lea
   return {
       .name = "payment.open_all",
       .read_only = false,
-      .sql = R"sql(
+      .sql = runtime::mutant_sql<"payment.closed_record_ignored">(
+          R"sql(
         WITH given AS MATERIALIZED (
           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[],
                                $6::text[], $7::text[], $8::uuid[], $9::uuid[]) WITH ORDINALITY
@@ -85,6 +87,10 @@ postgres::Query open_all(const std::vector<PlacedOrder>& orders, std::size_t lea
         FROM given JOIN opened ON opened.id = given.payment_id
         RETURNING id, due_at > now()
       )sql",
+          "ON CONFLICT (order_id) DO NOTHING RETURNING id",
+          "ON CONFLICT (order_id) DO UPDATE SET (id, status, closed_at, amount_minor, currency, "
+          "payment_token) = (excluded.id, 'pending', NULL, excluded.amount_minor, "
+          "excluded.currency, excluded.payment_token) RETURNING id"),
       .params = {array(events), array(order_ids), array(customers), array(amounts),
                  array(currencies), array(tokens), array(traces), array(payments), array(attempts),
                  static_cast<std::int64_t>(leased_max), std::int64_t{lease.count()},
@@ -142,7 +148,7 @@ postgres::Query end_all(const std::vector<ChargeResult>& results) {
   return {
       .name = "payment.end_all",
       .read_only = false,
-      .sql = R"sql(
+      .sql = runtime::mutant_sql<"payment.capture_not_booked">(R"sql(
         WITH given AS MATERIALIZED (
           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
                                $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[])
@@ -180,6 +186,8 @@ postgres::Query end_all(const std::vector<ChargeResult>& results) {
         )
         SELECT attempt_id FROM moved
       )sql",
+                                                               "WHERE g.outcome = 'captured'",
+                                                               "WHERE false"),
       .params = {array(attempts), array(payments), array(outcomes), array(provider_payments),
                  array(reasons), array(events), array(types), array(data), array(subjects),
                  array(traces)},
@@ -257,7 +265,11 @@ Task<std::vector<Charge>> PgPaymentStore::claim_charges(Context context, std::si
   const auto rows = co_await database_.run(std::move(context), claim_due(count_max, lease));
   std::vector<Charge> charges;
   charges.reserve(rows.size());
-  for (const auto row : rows) charges.push_back(read_charge(row));
+  for (const auto row : rows) {
+    Charge charge = read_charge(row);
+    if (charge.tries == 0 && runtime::mutant<"payment.started_skipped">()) continue;
+    charges.push_back(std::move(charge));
+  }
   co_return charges;
 }
 
@@ -315,7 +327,8 @@ Task<bool> PgPaymentStore::record_one(Context context, ChargeResult result) {
   const auto ended = co_await transaction.run(end_attempt(result.charge.attempt, *result.outcome));
   if (ended.empty()) co_return false;
 
-  const Change change = settle_charge(read_payment(locked.front()), *result.outcome);
+  Change change = settle_charge(read_payment(locked.front()), *result.outcome);
+  if (runtime::mutant<"payment.late_capture_kept">()) change.closing_refund.reset();
   const Cause cause{.transaction = result.charge.attempt.uuid,
                     .kind = "capture",
                     .provider_payment = result.outcome->provider_payment,

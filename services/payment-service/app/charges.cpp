@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "servicekit/async/if_available.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/payment-service/app/background.hpp"
 
@@ -101,6 +102,9 @@ void Charges::pump() {
 Task<> Charges::work(Charge charge) {
   Context context = background(charge.traceparent, limits_.call_timeout);
   auto outcome = co_await if_available(talk(std::move(context), charge));
+  if (!outcome && runtime::mutant<"payment.unknown_is_declined">()) {
+    outcome = ChargeOutcome{.kind = ChargeOutcome::Kind::declined, .reason = "no_answer"};
+  }
   ChargeResult result{.charge = std::move(charge), .outcome = std::move(outcome)};
   // A capture is asked again soon and then less often; jitter keeps a crowd of them apart.
   result.retry_in = scaled(question_backoff(result.charge.tries + 1), jitter_());
@@ -118,6 +122,7 @@ Task<> Charges::work(Charge charge) {
 // whatever is on its way is refused when it arrives.
 Task<ChargeOutcome> Charges::talk(Context context, Charge charge) {
   if (charge.sent_before) {
+    if (runtime::mutant<"payment.attempt_key_changed">()) charge.attempt.uuid.bytes.back() ^= 1U;
     auto known = co_await provider_.ask_charge(context, charge.attempt);
     if (known) co_return std::move(*known);
   }

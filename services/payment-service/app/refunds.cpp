@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "servicekit/async/if_available.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/payment-service/app/background.hpp"
 
@@ -107,6 +108,7 @@ Task<bool> Refunds::bring_to_end(RefundCall call) {
 
 Task<RefundOutcome> Refunds::talk(Context context, RefundCall call) {
   if (call.sent_before) {
+    if (runtime::mutant<"payment.refund_key_changed">()) call.refund.id.uuid.bytes.back() ^= 1U;
     auto known = co_await provider_.ask_refund(context, call.refund.id);
     if (known) co_return std::move(*known);
   }

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "servicekit/runtime/mutant.hpp"
+
 #include "services/product-service/adapters/product_events.hpp"
 
 namespace stoa::product {
@@ -14,7 +16,8 @@ using postgres::Query;
 
 // From `moved` (id, was, now_is, variant_ids, quantities): what that does to the stock, with its
 // journal. active gives back what it held; committed takes it away; restocked brings it back.
-constexpr std::string_view stock_effect = R"sql(
+std::string_view stock_effect() {
+  return runtime::mutant_sql<"product.sale_not_in_journal">(R"sql(
   change AS (
     SELECT l.variant_id, m.id AS reservation_id,
            sum(CASE WHEN m.was = 'active' THEN -l.quantity ELSE 0 END)::bigint AS reserved,
@@ -37,7 +40,10 @@ constexpr std::string_view stock_effect = R"sql(
   ), stale AS (
     SELECT DISTINCT v.product_id FROM changed c JOIN variants v ON v.id = c.variant_id
     WHERE c.gained > 0 AND c.available <= c.gained
-  ))sql";
+  ))sql",
+                                                            "FROM change WHERE on_hand <> 0",
+                                                            "FROM change WHERE false");
+}
 
 std::vector<Uuid> uuids_of(const std::vector<ReservationId>& reservations) {
   std::vector<Uuid> ids;
@@ -87,11 +93,13 @@ Query lock_reservations(const std::vector<ReservationId>& reservations) {
 Query lock_stock(const std::vector<Uuid>& variants) {
   return {.name = "stock.lock",
           .read_only = false,
-          .sql = R"sql(
+          .sql = runtime::mutant_sql<"product.reserve_read_then_write">(
+              R"sql(
             SELECT pg_advisory_xact_lock(key)
             FROM (SELECT DISTINCT hashtextextended(id::text, 1) AS key
                   FROM unnest($1::uuid[]) AS w (id) ORDER BY key) AS ordered
           )sql",
+              "AS w (id) ORDER BY key", "AS w (id) WHERE false ORDER BY key"),
           .params = {postgres::array(variants)}};
 }
 
@@ -217,7 +225,7 @@ Query settle_reservation(ReservationId id, Settlement settlement) {
         ), {}
         SELECT product_id FROM stale
       )sql",
-      stock_effect);
+      stock_effect());
   return {.name = "reservation.settle",
           .read_only = false,
           .sql = sql,
@@ -264,10 +272,11 @@ Query settle_events(const std::vector<SettledOrder>& orders, std::string_view co
         SELECT 'unknown', event_id FROM event WHERE NOT known
         UNION ALL SELECT 'stale', product_id FROM stale
       )sql",
-      stock_effect);
+      stock_effect());
   return {.name = "reservation.settle_events",
           .read_only = false,
-          .sql = sql,
+          .sql = runtime::mutant_sql<"product.settled_settles_again">(
+              sql, "WHERE r.state = 'active' OR (r.state = 'committed' AND w.ends)", ""),
           .params = {postgres::array(events), postgres::array(reservations),
                      postgres::array(settlements), std::string{consumer}}};
 }

@@ -6,6 +6,7 @@
 
 #include "servicekit/core/require.hpp"
 #include "servicekit/runtime/crash_point.hpp"
+#include "servicekit/runtime/mutant.hpp"
 
 #include "services/product-service/adapters/pg_catalogue_store.hpp"
 #include "services/product-service/adapters/pg_reservation_sql.hpp"
@@ -153,6 +154,14 @@ StockMovement read_movement(const postgres::Row& row) {
   return movement;
 }
 
+/// One transaction: the locks of what a settlement may move, then itself.
+std::vector<Query> behind_locks(const std::vector<ReservationId>& ids, Query settlement) {
+  std::vector<Query> queries{lock_reservations(ids), lock_stock_of_reservations(ids)};
+  if (runtime::mutant<"product.settle_unlocked">()) queries.clear();
+  queries.push_back(std::move(settlement));
+  return queries;
+}
+
 std::unexpected<Error> no_such_variant() {
   return refuse(ErrorKind::not_found, "variant_not_found", "there is no such variant");
 }
@@ -205,8 +214,7 @@ Task<Result<Reserved>> PgStockStore::repeat(Context context, ReserveStock comman
 Task<StaleProducts> PgStockStore::settle(Context context, ReservationId id, Settlement settlement) {
   runtime::crash_point("product.release.before_commit");
   const std::vector<ReservationId> ids{id};
-  std::vector<Query> queries{lock_reservations(ids), lock_stock_of_reservations(ids),
-                             settle_reservation(id, settlement)};
+  auto queries = behind_locks(ids, settle_reservation(id, settlement));
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   runtime::crash_point("product.release.after_commit");
   co_return read_stale(results.back());
@@ -217,8 +225,7 @@ Task<SettledBatch> PgStockStore::settle_orders(Context context, std::vector<Sett
   std::vector<ReservationId> ids;
   ids.reserve(orders.size());
   for (const SettledOrder& order : orders) ids.push_back(order.reservation);
-  std::vector<Query> queries{lock_reservations(ids), lock_stock_of_reservations(ids),
-                             settle_events(orders, inbox_consumer)};
+  auto queries = behind_locks(ids, settle_events(orders, inbox_consumer));
   const auto results = co_await database_.run_all(std::move(context), std::move(queries));
   runtime::crash_point("product.settle.after_commit");
 

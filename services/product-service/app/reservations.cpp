@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "servicekit/runtime/mutant.hpp"
+
 namespace stoa::product {
 
 Task<Result<Reservation>> Reservations::reserve(Context context, ReserveStock command) {
@@ -30,7 +32,8 @@ Task<Reservations::Swept> Reservations::sweep(Context context) {
   const auto overdue = co_await store_.claim_overdue(context);
   Swept swept{};
   for (const OverdueReservation& reservation : overdue) {
-    const auto fate = co_await orders_.abandon(context, reservation.id, reservation.origin);
+    auto fate = co_await orders_.abandon(context, reservation.id, reservation.origin);
+    if (runtime::mutant<"product.expiry_without_order">()) fate = {.abandoned = true};
     ++swept.asked;
     const auto settlement = fate.abandoned
                                 ? std::optional{Settlement::release}
