@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long fuzz bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ prove: ## nothing lost, doubled, oversold or stuck under every fault we know; on
 prove-long: #- the same with pairs of crash points, three seeds, sanitizers, an hour of soak
 	@tools/root with deploy exec deploy/toolbox/build toxiproxy >/dev/null
 	@$(root) bash -c 'tools/build debug && tests/resilience/prove --long --seed $(or $(SEED),1) $(PROVE)'
+
+fuzz: #- gives the parsers whatever they must survive (FUZZ='--seconds 600 json token')
+	@$(root) tests/fuzz/run $(FUZZ)
 
 bench: ## the figures of this machine (about 10 minutes)
 	@$(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
