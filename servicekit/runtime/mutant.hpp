@@ -28,23 +28,23 @@ bool enlist_mutant(std::string_view name) noexcept;
 std::string replaced(std::string_view text, std::string_view part, std::string_view instead);
 
 // Before main, so that a program knows its mutants when it reads its settings.
-template <MutantName name>
-inline const bool is_armed = enlist_mutant({name.text.data(), name.text.size() - 1});
+template <MutantName Name>
+inline const bool is_armed = enlist_mutant({Name.text.data(), Name.text.size() - 1});
 }  // namespace detail
 
 /// True when STOA_MUTANT names this mutant: then the defence that it guards is switched off, and
-/// tools/audit must notice. tools/mutants lists them from the sources: `name` is a literal on the
+/// tools/audit must notice. tools/mutants lists them from the sources: `Name` is a literal on the
 /// line of its call, and stands there alone.
-template <MutantName name>
+template <MutantName Name>
 bool mutant() {
-  return detail::is_armed<name>;
+  return detail::is_armed<Name>;
 }
 
 /// A statement in which the armed mutant has `instead` for `defence`, which stands there once.
-template <MutantName name>
+template <MutantName Name>
 std::string_view mutant_sql(std::string_view sql, std::string_view defence,
                             std::string_view instead) {
-  if (!mutant<name>()) return sql;
+  if (!mutant<Name>()) return sql;
   static const std::string mutated = detail::replaced(sql, defence, instead);
   return mutated;
 }
