@@ -22,6 +22,7 @@ from tests.deploy.checked import CHECKOUT
 from tests.deploy.gitops import Tree
 
 REGION, REGISTRY = "local-here", "registry.example.com/stoa"
+ASK = pathlib.Path(__file__).parent / "ask.py"
 ORDERS_MIN = 10
 PAUSE_SECONDS = 1  # the demonstration's stock of a variant is a hundred
 STORES = ["postgres-0", "redis-0", "rabbitmq-0"]
@@ -80,9 +81,7 @@ class Delivered(Shop):
 
     def says(self, path: str, token: str) -> dict:
         """What the gateway answers a customer, through its Service."""
-        ask = ("import sys, urllib.request as of; asked = of.Request('http://api-gateway:3000' + sys.argv[1], headers={'authorization': 'Bearer ' + sys.argv[2]}); "
-               "print(of.urlopen(asked, timeout=20).read().decode())")
-        return json.loads(self.kubectl("exec", "neighbour-of-api-gateway", "--", "python3", "-c", ask, path, token))
+        return json.loads(self.program(ASK, "http://api-gateway:3000", path, token))
 
     def running(self, service: str) -> tuple[set[str], int]:
         """Images of its pods, and how many are ready."""
