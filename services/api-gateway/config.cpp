@@ -40,7 +40,8 @@ UpstreamSettings read_upstream(runtime::Environment& environment) {
           environment.number("STOA_UPSTREAM_CONNECTIONS",
                              static_cast<std::int64_t>(usual.connections_max), 1, 10'000)),
       .waiting_max = static_cast<std::size_t>(environment.number(
-          "STOA_UPSTREAM_WAITING", static_cast<std::int64_t>(usual.waiting_max), 0, 100'000))};
+          "STOA_UPSTREAM_WAITING", static_cast<std::int64_t>(usual.waiting_max), 0, 100'000)),
+      .target = environment.milliseconds("STOA_UPSTREAM_TARGET_MS", usual.target, 10ms, 60s)};
 }
 
 }  // namespace

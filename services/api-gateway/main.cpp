@@ -56,7 +56,9 @@ int serve() {
   redis::RateLimiter limiter{loops, config.redis, RateLimit::policies(config.limits), telemetry};
   RateLimit limits{limiter, config.limits};
   counted_by = &limits;
-  Proxy proxy{{.clients = {&users, &products, &orders, &payments},
+  Proxy proxy{loops,
+              telemetry,
+              {.clients = {&users, &products, &orders, &payments},
                .limits = &limits,
                .cors = &cors,
                .settings = config.upstream}};

@@ -142,7 +142,45 @@ class Upload final : public http::BodySource {
   std::string first_;
 };
 
+bool is_read(http::Method method) {
+  return method == http::Method::get || method == http::Method::head;
+}
+
+Admission::Limits admission_limits(const UpstreamSettings& settings) {
+  Admission::Limits limits{.target = settings.target};
+  limits.most = std::max<std::size_t>(settings.connections_max + settings.waiting_max, 1);
+  limits.first = std::min(limits.first, limits.most);
+  limits.least = std::min(limits.least, limits.most);
+  return limits;
+}
+
 }  // namespace
+
+Proxy::Proxy(Loops& loops, telemetry::Telemetry& telemetry, Parts parts)
+    : parts_{parts},
+      admissions_{loops, [&](boost::asio::io_context&) {
+                    auto all = std::make_unique<Admissions>();
+                    for (auto& one : *all) {
+                      one = std::make_shared<Admission>(admission_limits(parts.settings));
+                    }
+                    return all;
+                  }} {
+  constexpr std::array<std::string_view, upstream_count> names{"user", "product", "order",
+                                                               "payment"};
+  for (std::size_t i = 0; i < upstream_count; ++i) {
+    shed_[i] = telemetry.counter("stoa_gateway_shed_total",
+                                 "Requests refused because their service is slow",
+                                 {{"service", std::string{names[i]} + "-service"}});
+  }
+}
+
+std::unique_ptr<Place> Proxy::take_place(const http::Request& request, Upstream upstream) {
+  const auto index = static_cast<std::size_t>(upstream);
+  const std::size_t kind = is_read(request.method()) ? 0 : upstream_count;
+  auto place = Place::take(admissions_.local()[index + kind]);
+  if (!place) shed_[index].add();
+  return place;
+}
 
 void Proxy::mount(http::Router& router) {
   for (const std::string_view prefix : public_prefixes()) {
@@ -201,8 +239,15 @@ Task<http::Response> Proxy::call(Context context, http::Request request, Destina
     forwarded.upload = std::make_shared<Upload>(request, std::exchange(forwarded.body, {}));
     forwarded.upload_length = length;
   }
+  std::unique_ptr<Place> place;
+  // An upload takes as long as its client likes, so it tells nothing of the service.
+  if (!destination.is_streamed) {
+    place = take_place(request, destination.upstream);
+    if (!place) co_return http::unavailable_problem();
+  }
   const auto client = parts_.clients[static_cast<std::size_t>(destination.upstream)];
   auto answer = co_await client->open(std::move(context), std::move(forwarded));
+  if (place) place->answered(answer.status);
 
   http::Response response{.status = answer.status,
                           .body = std::move(answer.body),

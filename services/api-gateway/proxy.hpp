@@ -3,10 +3,14 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <memory>
 
+#include "servicekit/async/loops.hpp"
 #include "servicekit/http/client.hpp"
 #include "servicekit/http/server.hpp"
+#include "servicekit/telemetry/telemetry.hpp"
 
+#include "services/api-gateway/admission.hpp"
 #include "services/api-gateway/cors.hpp"
 #include "services/api-gateway/rate_limit.hpp"
 #include "services/api-gateway/routes.hpp"
@@ -20,6 +24,9 @@ namespace stoa::gateway {
 /// content-length, or our own chunks for a large import of unknown length. It sees what the gateway
 /// knows (`x-request-id`, `traceparent`, `x-forwarded-*`), never what a client claims to be known
 /// (`x-user-*`).
+///
+/// Of each service, reads and changes apart, no more calls are under way than it answers in time
+/// (Admission); what is beyond is 503 with Retry-After at once.
 class Proxy {
  public:
   /// By Upstream, in its order. They outlive the proxy.
@@ -30,7 +37,7 @@ class Proxy {
     const Cors* cors;
     UpstreamSettings settings;
   };
-  explicit Proxy(Parts parts) : parts_{parts} {}
+  Proxy(Loops& loops, telemetry::Telemetry& telemetry, Parts parts);
 
   /// A route for each public prefix, so that metrics and logs tell them apart.
   void mount(http::Router& router);
@@ -40,7 +47,13 @@ class Proxy {
  private:
   Task<http::Response> call(Context context, http::Request request, Destination destination);
 
+  // By Upstream, in its order; first those for reads, then those for changes.
+  using Admissions = std::array<std::shared_ptr<Admission>, 2 * upstream_count>;
+  std::unique_ptr<Place> take_place(const http::Request& request, Upstream upstream);
+
   Parts parts_;
+  PerLoop<Admissions> admissions_;
+  std::array<telemetry::Counter, upstream_count> shed_;
   std::atomic<std::size_t> large_bodies_{0};  ///< held at the moment, on all loops
 };
 

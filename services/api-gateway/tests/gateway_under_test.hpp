@@ -59,7 +59,9 @@ class GatewayUnderTest {
                  RateLimit::policies(setup.limits),
                  telemetry_},
         limits_{limiter_, setup.limits},
-        proxy_{{.clients = {&client_, &client_, &client_, &client_},
+        proxy_{loops_,
+               telemetry_,
+               {.clients = {&client_, &client_, &client_, &client_},
                 .limits = &limits_,
                 .cors = &cors_,
                 .settings = setup.upstream}} {
