@@ -1,5 +1,6 @@
 #include "servicekit/postgres/migrations.hpp"
 
+#include <array>
 #include <chrono>
 #include <format>
 #include <memory>
@@ -41,11 +42,21 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+// Of several servers the one that takes writes, and none is waited for when it says nothing. What
+// the DSN says itself stands behind, and so wins.
+Connection dial(const Secret<>& dsn) {
+  const std::array keywords{"target_session_attrs", "connect_timeout", "dbname",
+                            static_cast<const char*>(nullptr)};
+  const std::array values{"read-write", "3", dsn.reveal().c_str(),
+                          static_cast<const char*>(nullptr)};
+  return Connection{PQconnectdbParams(keywords.data(), values.data(), 1)};
+}
+
 // At first start the server may come up later than we do.
 Connection connect(const Secret<>& dsn, std::chrono::milliseconds patience) {
   const auto give_up_at = std::chrono::steady_clock::now() + patience;
   for (;;) {
-    Connection connection{PQconnectdb(dsn.reveal().c_str())};
+    Connection connection = dial(dsn);
     if (PQstatus(connection.get()) == CONNECTION_OK) {
       PQsetNoticeReceiver(connection.get(), [](void*, const PGresult*) {}, nullptr);
       return connection;

@@ -38,8 +38,12 @@ void ignore_notice(void*, const PGresult*) {}
 }  // namespace
 
 Connection::Connection(boost::asio::io_context& loop, std::weak_ptr<ConnectionOwner> owner,
-                       Clock::time_point connect_by)
-    : loop_{loop}, owner_{std::move(owner)}, connect_by_{connect_by}, socket_{loop} {}
+                       Clock::time_point connect_by, std::size_t first_server)
+    : loop_{loop},
+      owner_{std::move(owner)},
+      connect_by_{connect_by},
+      first_server_{first_server},
+      socket_{loop} {}
 
 Connection::~Connection() {
   if (socket_.is_open()) socket_.release();  // the descriptor is libpq's to close

@@ -39,7 +39,7 @@ class ConnectionOwner {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(boost::asio::io_context& loop, std::weak_ptr<ConnectionOwner> owner,
-             Clock::time_point connect_by);
+             Clock::time_point connect_by, std::size_t first_server = 0);
   ~Connection();
 
   /// Never blocks: `parameters` name addresses, not hosts to resolve.
@@ -48,6 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ready() const { return state_ == State::ready; }
   bool closed() const { return state_ == State::closed; }
   bool was_ready() const { return was_ready_; }
+  std::size_t first_server() const { return first_server_; }  ///< of those that the DSN lists
   bool has_open_reads() const { return open_reads_; }
   std::size_t load() const { return steps_.size(); }
   std::size_t writes() const { return writes_; }  ///< in flight
@@ -94,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::io_context& loop_;
   std::weak_ptr<ConnectionOwner> owner_;
   Clock::time_point connect_by_;
+  std::size_t first_server_;
   boost::asio::posix::basic_stream_descriptor<Executor> socket_;
   pg_conn* connection_ = nullptr;
   State state_ = State::connecting;

@@ -101,6 +101,23 @@ std::expected<Parameters, std::string> resolved(Parameters parameters) {
   return parameters;
 }
 
+// A list of one is for all servers.
+void rotate(Parameters& parameters, std::string_view keyword, std::size_t first) {
+  std::string* list = find(parameters, keyword);
+  if (list == nullptr || !list->contains(',')) return;
+  auto parts = split(*list);
+  std::ranges::rotate(parts, parts.begin() + static_cast<std::ptrdiff_t>(first % parts.size()));
+  list->clear();
+  for (const std::string& part : parts) *list += (list->empty() ? "" : ",") + part;
+}
+
+// libpq asks the next server when one refuses. One that says nothing takes all the time that there
+// is for an attempt, so the next attempt begins behind it.
+Parameters beginning_at(Parameters parameters, std::size_t first) {
+  for (const char* keyword : {"host", "hostaddr", "port"}) rotate(parameters, keyword, first);
+  return parameters;
+}
+
 }  // namespace
 
 Parameters parameters_of(const DatabaseConfig& config) {
@@ -157,21 +174,23 @@ Connector::~Connector() {
   if (impl_->thread) impl_->thread->join();
 }
 
-void Connector::resolve(boost::asio::io_context& loop,
+void Connector::resolve(boost::asio::io_context& loop, std::size_t first,
                         std::function<void(std::expected<Parameters, std::string>)> then) {
   if (!impl_->thread) {
-    boost::asio::post(loop, [then = std::move(then), parameters = impl_->parameters]() mutable {
+    boost::asio::post(loop, [then = std::move(then),
+                             parameters = beginning_at(impl_->parameters, first)]() mutable {
       then(std::move(parameters));
     });
     return;
   }
-  boost::asio::post(*impl_->thread, [then = std::move(then), parameters = impl_->parameters, &loop,
-                                     guard = boost::asio::make_work_guard(loop)]() mutable {
-    auto outcome = resolved(std::move(parameters));
-    boost::asio::post(loop, [then = std::move(then), outcome = std::move(outcome)]() mutable {
-      then(std::move(outcome));
-    });
-  });
+  boost::asio::post(
+      *impl_->thread, [then = std::move(then), parameters = beginning_at(impl_->parameters, first),
+                       &loop, guard = boost::asio::make_work_guard(loop)]() mutable {
+        auto outcome = resolved(std::move(parameters));
+        boost::asio::post(loop, [then = std::move(then), outcome = std::move(outcome)]() mutable {
+          then(std::move(outcome));
+        });
+      });
 }
 
 }  // namespace stoa::postgres::detail

@@ -27,8 +27,9 @@ class Connector {
   explicit Connector(const DatabaseConfig& config);
   ~Connector();
 
-  /// Calls `then` on `loop` with parameters that name addresses only, or with what went wrong.
-  void resolve(boost::asio::io_context& loop,
+  /// Calls `then` on `loop` with parameters that name addresses only, or with what went wrong. Of a
+  /// list of servers the one at `first` (modulo their number) is asked first.
+  void resolve(boost::asio::io_context& loop, std::size_t first,
                std::function<void(std::expected<Parameters, std::string>)> then);
 
  private:

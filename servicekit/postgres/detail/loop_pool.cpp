@@ -68,9 +68,9 @@ void LoopPool::start() {
 }
 
 std::shared_ptr<Connection> LoopPool::dial() {
-  auto connection =
-      std::make_shared<Connection>(loop_, weak_from_this(), Clock::now() + config_.connect_timeout);
-  connector_.resolve(loop_, [weak = std::weak_ptr{connection}](auto parameters) {
+  auto connection = std::make_shared<Connection>(
+      loop_, weak_from_this(), Clock::now() + config_.connect_timeout, first_server_);
+  connector_.resolve(loop_, first_server_, [weak = std::weak_ptr{connection}](auto parameters) {
     const auto dialled = weak.lock();
     if (!dialled) return;
     if (parameters) {
@@ -226,6 +226,8 @@ void LoopPool::on_ready(std::shared_ptr<Connection> connection) {
 
 void LoopPool::on_closed(std::shared_ptr<Connection> connection, Failure why,
                          std::vector<UnitPtr> survivors) {
+  // Once for all that were on their way to it.
+  if (!connection->was_ready() && connection->first_server() == first_server_) ++first_server_;
   const auto slot = std::ranges::find(slots_, connection, &Slot::connection);
   if (slot != slots_.end()) return slot_closed(*slot, why, std::move(survivors));
   for (const UnitPtr& unit : survivors) unit->finish(why);

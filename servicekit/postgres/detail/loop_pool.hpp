@@ -105,6 +105,7 @@ class LoopPool final : public ConnectionOwner, public std::enable_shared_from_th
   telemetry::Telemetry& telemetry_;
   Metrics metrics_;
 
+  std::size_t first_server_ = 0;  ///< of a list of servers, the one that is asked first
   std::vector<Slot> slots_;
   std::deque<UnitPtr> waiting_;  ///< while no slot is ready
   std::size_t wanted_ = 0;

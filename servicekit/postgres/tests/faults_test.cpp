@@ -1,3 +1,5 @@
+#include <format>
+
 #include "servicekit/postgres/tests/fixture.hpp"
 
 namespace stoa::postgres {
@@ -31,6 +33,22 @@ Task<std::string> commit_is_lost(Database* database) {
     co_return "unavailable";
   }
   co_return "committed";
+}
+
+// On the loop all the while, as a service is: what it connects to goes on between the questions.
+Task<std::string> ask_until_answered(Database* database) {
+  for (int i = 0; i < 100; ++i) {
+    auto answer = co_await outcome(database->run(Context{}.within(1s), read("SELECT 'back'")));
+    if (answer != "unavailable") co_return answer;
+    co_await sleep_for(50ms);
+  }
+  co_return "unavailable";
+}
+
+Task<std::string> lease_and_ask(Database* database) {
+  auto transaction = co_await database->begin(Context{}.within(5s));
+  const Rows rows = co_await transaction.run(write("SELECT 'leased'"));
+  co_return std::string{rows.front().text(0)};
 }
 
 class Faults : public DatabaseTest {
@@ -123,6 +141,19 @@ TEST_F(Faults, AServerThatIsNotThereYetIsWaitedFor) {
   EXPECT_EQ(ask(read("SELECT 1"), Context{}.within(2s)), "unavailable");
   server_.start();
   EXPECT_TRUE(comes_back());
+}
+
+// A machine that is gone refuses nobody: it takes the whole time of an attempt and says nothing.
+TEST_F(Faults, AServerThatSaysNothingDoesNotHideTheNext) {
+  PrivatePostgres gone;
+  gone.freeze();
+  const auto alive = dsn_.reveal();
+  dsn_ = Secret<>{std::format("host=127.0.0.1,127.0.0.1 port={},{} {}", gone.port(), server_.port(),
+                              alive.substr(alive.find("user=")))};
+  open({.connect_timeout = 300ms});
+  EXPECT_EQ(run_on(*loops_, ask_until_answered(database_.get())), "back");
+  EXPECT_EQ(run_on(*loops_, lease_and_ask(database_.get())), "leased");
+  gone.thaw();
 }
 
 TEST_F(Faults, ANameIsResolvedOutsideTheLoop) {

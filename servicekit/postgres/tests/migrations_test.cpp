@@ -1,6 +1,7 @@
 #include "servicekit/postgres/migrations.hpp"
 
 #include <array>
+#include <format>
 #include <future>
 
 #include <gtest/gtest.h>
@@ -140,6 +141,24 @@ TEST_F(Migrations, GiveTheServicesRoleItsRowsAndNoMore) {
   EXPECT_TRUE(refused("demo-service", "DELETE FROM schema_migrations"));
   EXPECT_EQ(PrivatePostgres::sql(as("audit"), "SELECT count(*) FROM second"), "0");
   EXPECT_TRUE(refused("audit", "INSERT INTO second VALUES (3)"));
+}
+
+// After a failover the server that was first follows the other, or is a machine that is gone.
+TEST_F(Migrations, FindTheServerThatTakesWrites) {
+  PrivatePostgres follows;
+  const auto writable = dsn_.reveal();
+  const auto name = writable.substr(writable.find("dbname="));
+  Secret<> same = follows.database();
+  while (!same.reveal().ends_with(name)) same = follows.database();
+  PrivatePostgres::sql(same, "ALTER ROLE postgres SET default_transaction_read_only = on");
+  const Secret<> both{std::format("host=127.0.0.1,127.0.0.1 port={},{} {}", follows.port(),
+                                  PrivatePostgres::shared().port(),
+                                  writable.substr(writable.find("user=")))};
+  migrate(both, two_steps);
+  EXPECT_EQ(schema_version(both), 2);
+  follows.freeze();
+  EXPECT_EQ(schema_version(both), 2);
+  follows.thaw();
 }
 
 TEST_F(Migrations, OfADatabaseThatCannotBeAskedSaySo) {
