@@ -117,7 +117,7 @@ std::optional<Status> OrderDatabase::next_status(Status status, PaymentResult re
 
 order::Effect OrderDatabase::apply_one(const order::PaymentFact& fact) {
   const auto found = rows_.find(fact.order);
-  if (found == rows_.end()) return order::Effect::unknown_order;
+  if (found == rows_.end()) return order::Effect::lost_order;
   if (!claim(Queue::payment_results, fact.event)) return order::Effect::unchanged;
   Row& row = found->second;
   const auto next = next_status(row.order.status, fact.result);

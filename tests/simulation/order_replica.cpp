@@ -99,23 +99,18 @@ Task<> OrderReplica::sweep() { co_await orders_.sweep({}); }
 Task<std::vector<Verdict>> OrderReplica::payment_results(std::vector<Event> events) {
   std::vector<Verdict> verdicts(events.size(), Verdict::done);
   std::vector<order::PaymentFact> facts;
-  std::vector<std::size_t> positions;
   for (std::size_t i = 0; i < events.size(); ++i) {
     const auto result = result_of(events[i]);
     if (!result) continue;
     facts.push_back({.event = events[i].id,
                      .order = events[i].order,
+                     .customer = events[i].customer,
                      .result = *result,
                      .reason = events[i].reason,
                      .traceparent = ""});
-    positions.push_back(i);
   }
   if (facts.empty()) co_return verdicts;
-  const auto effects = co_await orders_.apply({}, std::move(facts));
-  for (std::size_t i = 0; i < positions.size(); ++i) {
-    const bool unknown = effects[i] == order::Effect::unknown_order;
-    if (unknown) verdicts[positions[i]] = Verdict::wait;
-  }
+  co_await orders_.apply({}, std::move(facts));
   co_return verdicts;
 }
 

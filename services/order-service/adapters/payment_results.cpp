@@ -15,6 +15,7 @@ constexpr int known_version = 1;
 
 struct PaymentEventJson {
   std::string order_id;
+  std::string customer_id;
   std::optional<std::string> reason;
   std::optional<bool> closes_order;
 };
@@ -38,6 +39,8 @@ Reading read(const Event& event) {
   if (!data) return Verdict::refuse("the event's data cannot be read");
   const auto order = OrderId::parse(data->order_id);
   if (!order) return Verdict::refuse("the event names no order");
+  const auto customer = UserId::parse(data->customer_id);
+  if (!customer) return Verdict::refuse("the event names no customer");
   const auto result = result_of(event, *data);
   if (!result) {
     // A refund that leaves the order as it is, agreed between staff and customer.
@@ -46,6 +49,7 @@ Reading read(const Event& event) {
   }
   return PaymentFact{.event = event.id,
                      .order = *order,
+                     .customer = *customer,
                      .result = *result,
                      .reason = std::move(data->reason),
                      .traceparent = event.trace.valid() ? event.trace.traceparent() : ""};
@@ -55,9 +59,8 @@ Verdict verdict_on(Effect effect) {
   switch (effect) {
     case Effect::moved:
     case Effect::unchanged:
+    case Effect::lost_order:
       return Verdict::done();
-    case Effect::unknown_order:
-      return Verdict::wait("the order is not known yet");
   }
   std::unreachable();
 }

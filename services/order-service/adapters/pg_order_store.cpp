@@ -192,7 +192,11 @@ Task<std::vector<Effect>> PgOrderStore::apply(Context context, std::vector<Payme
 
 Effect PgOrderStore::effect_of(const Context& context, const PaymentFact& fact,
                                const postgres::Row& row) {
-  if (!row.flag(1)) return Effect::unknown_order;
+  if (!row.flag(1)) {
+    telemetry_.error(context, "order_lost",
+                     {{"order_id", fact.order.str()}, {"event_id", EventId{fact.event}.str()}});
+    return Effect::lost_order;
+  }
   if (row.is_null(2)) return Effect::unchanged;
   const auto status = parse_status(row.text(2));
   require(status.has_value(), "a stored order has a known status");

@@ -38,6 +38,11 @@ struct FactColumns {
       results.emplace_back(name_of(fact.result));
       reasons.push_back(fact.reason);
       traces.push_back(fact.traceparent);
+      subjects.push_back(fact.order.str());
+      closings.push_back(holds_money(fact.result)
+                             ? std::optional{cancel_requested(fact.order, fact.customer,
+                                                              name(CancelReason::expired))}
+                             : std::nullopt);
     }
   }
 
@@ -47,6 +52,8 @@ struct FactColumns {
   std::vector<std::string> results;
   std::vector<std::optional<std::string>> reasons;
   std::vector<std::string> traces;
+  std::vector<std::string> subjects;
+  std::vector<std::optional<std::string>> closings;  ///< what is told when nobody knows the order
 };
 
 // The domain's table: the statement knows no rule of its own.
@@ -123,6 +130,9 @@ Query store_cancelling(const Cancelling& change, const Patience& patience) {
 // transition is chosen by the status that the lock shows (k.status). A condition on o.status would
 // be judged by the older snapshot: an order that was cancelled while we waited for its lock would
 // then take its inbox row and not move.
+// An order is stored by the statement that tells of it first, so one that is not there is not late:
+// a backup or a standby that was behind has taken its place. Nobody will ever ship it, so what was
+// captured for it is asked back.
 Query apply(const std::vector<PaymentFact>& facts) {
   const FactColumns columns{facts};
   const RuleColumns rules;
@@ -131,16 +141,24 @@ Query apply(const std::vector<PaymentFact>& facts) {
       .read_only = false,
       .sql = runtime::mutant_sql<"order.inbox_off">(R"sql(
         WITH incoming AS (
-          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[])
-            AS fact (event_id, order_id, told_as, result, reason, traceparent)
+          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                               $11::text[], $12::text[])
+            AS fact (event_id, order_id, told_as, result, reason, traceparent, subject, closing)
         ), known AS (
           SELECT id, status FROM orders WHERE id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
         ), claimed AS (
           INSERT INTO inbox (consumer, event_id)
           SELECT 'order-service.payment-results', i.event_id
-          FROM incoming i JOIN known k ON k.id = i.order_id
+          FROM incoming i LEFT JOIN known k ON k.id = i.order_id
           ON CONFLICT DO NOTHING
           RETURNING event_id
+        ), asked_back AS (
+          INSERT INTO outbox (id, type, subject, aggregate_version, data, traceparent)
+          SELECT i.told_as, 'order.cancel_requested', i.subject, 1, i.closing::jsonb,
+                 nullif(i.traceparent, '')
+          FROM claimed c
+          JOIN incoming i ON i.event_id = c.event_id
+          WHERE i.closing IS NOT NULL AND NOT EXISTS (SELECT FROM known k WHERE k.id = i.order_id)
         ), moved AS (
           UPDATE orders o
           SET status = rule.to_status, version = o.version + 1, updated_at = now(),
@@ -176,7 +194,8 @@ Query apply(const std::vector<PaymentFact>& facts) {
                  postgres::array(columns.told_as), postgres::array(columns.results),
                  postgres::array(columns.reasons), postgres::array(columns.traces),
                  postgres::array(rules.results), postgres::array(rules.from),
-                 postgres::array(rules.to), postgres::array(rules.types)},
+                 postgres::array(rules.to), postgres::array(rules.types),
+                 postgres::array(columns.subjects), postgres::array(columns.closings)},
   };
 }
 

@@ -202,6 +202,7 @@ Task<> Orders::settle(Context context, Overdue overdue) {
   std::vector<PaymentFact> facts;
   facts.push_back({.event = sources_.lost_event_id(overdue.id, *result),
                    .order = overdue.id,
+                   .customer = overdue.customer,
                    .result = *result,
                    .reason = known.reason,
                    .traceparent = ""});

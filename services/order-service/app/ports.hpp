@@ -130,6 +130,7 @@ struct HistoryEntry {
 struct PaymentFact {
   Uuid event;
   OrderId order;
+  UserId customer;
   PaymentResult result;
   std::optional<std::string> reason;  ///< of a decline
   std::string traceparent;
@@ -137,8 +138,8 @@ struct PaymentFact {
 
 enum class Effect : std::uint8_t {
   moved,
-  unchanged,     ///< told before, or overtaken
-  unknown_order  ///< placed by a transaction that is not here yet
+  unchanged,  ///< told before, or overtaken
+  lost_order  ///< nobody knows it: the database was set back. What was captured is asked back
 };
 
 /// An order that waits past its deadline, leased to the caller.

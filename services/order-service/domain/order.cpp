@@ -165,6 +165,18 @@ std::optional<Status> after(Status status, PaymentResult result) {
   return std::nullopt;
 }
 
+bool holds_money(PaymentResult result) {
+  switch (result) {
+    case PaymentResult::captured:
+      return true;
+    case PaymentResult::declined:
+    case PaymentResult::voided:
+    case PaymentResult::refunded_to_close:
+      return false;
+  }
+  std::unreachable();
+}
+
 Result<Order> cancel(Order order, CancelReason reason, Instant now) {
   switch (order.status) {
     case Status::pending:

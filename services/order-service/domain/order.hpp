@@ -141,6 +141,10 @@ inline constexpr std::array payment_transitions = std::to_array<PaymentTransitio
     {PaymentResult::refunded_to_close, Status::cancelling, Status::cancelled},
 });
 
+/// Whether a payment that ended so holds money of the buyer, which is asked back when the order is
+/// lost.
+bool holds_money(PaymentResult result);
+
 /// The order on its way to be cancelled. One that is cancelling or cancelled already is returned
 /// unchanged: asking twice is asking once.
 ///

@@ -282,8 +282,14 @@ class FakeStore final : public OrderStore {
 
   Effect apply_one(const PaymentFact& fact) {
     const auto found = rows.find(fact.order);
-    if (found == rows.end()) return Effect::unknown_order;
-    if (!inbox.emplace(fact.event, true).second) return Effect::unchanged;
+    const bool first = inbox.emplace(fact.event, true).second;
+    if (found == rows.end()) {
+      if (first && holds_money(fact.result)) {
+        told.push_back({"order.cancel_requested", fact.order, 1});
+      }
+      return Effect::lost_order;
+    }
+    if (!first) return Effect::unchanged;
     Row& row = found->second;
     const auto next = after(row.order.status, fact.result);
     if (!next) return Effect::unchanged;

@@ -166,6 +166,7 @@ TEST_F(Races, APaymentAndACancelEndInOneOfTwoWays) {
     both.push_back(cancel(&orders_, id));
     both.push_back(apply(&store_, {{.event = uuid(++event, 9),
                                     .order = id,
+                                    .customer = user_id(1),
                                     .result = PaymentResult::declined,
                                     .reason = "late",
                                     .traceparent = ""}}));

@@ -184,6 +184,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Move{cancelled, PaymentResult::voided, std::nullopt},
                     Move{cancelled, PaymentResult::refunded_to_close, std::nullopt}));
 
+TEST(LostOrder, IsOwedBackOnlyWhatWasCaptured) {
+  EXPECT_TRUE(holds_money(PaymentResult::captured));
+  for (const auto result :
+       {PaymentResult::declined, PaymentResult::voided, PaymentResult::refunded_to_close}) {
+    EXPECT_FALSE(holds_money(result));
+  }
+}
+
 TEST(CancelOrder, MovesWhatIsPendingOrPaid) {
   for (const Status status : {pending, paid}) {
     const auto moved = cancel(in(status), CancelReason::customer, noon);

@@ -42,6 +42,7 @@ class OrdersTest : public testing::Test {
     for (const PaymentResult result : results) {
       facts.push_back({.event = uuid(++events_, 9),
                        .order = order,
+                       .customer = user_id(1),
                        .result = result,
                        .reason = std::nullopt,
                        .traceparent = ""});
@@ -253,9 +254,10 @@ TEST_F(Apply, TwoFactsAboutOneOrderInTheOrderTheyCame) {
   EXPECT_EQ(status(), Status::paid);
 }
 
-TEST_F(Apply, WaitsForAnOrderThatIsNotKnownYet) {
+TEST_F(Apply, AsksForWhatWasCapturedForALostOrder) {
   placed();
-  EXPECT_EQ(apply({PaymentResult::captured}, order_id(77)), std::vector{Effect::unknown_order});
+  EXPECT_EQ(apply({PaymentResult::captured}, order_id(77)), std::vector{Effect::lost_order});
+  EXPECT_EQ(store_.told.back(), (Told{"order.cancel_requested", order_id(77), 1}));
 }
 
 TEST_F(Apply, ChangesNothingOnceACancelCameFirst) {

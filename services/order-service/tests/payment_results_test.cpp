@@ -22,7 +22,8 @@ class PaymentResultsTest : public testing::Test {
             .type = std::move(type),
             .version = 1,
             .subject = order.str(),
-            .data = std::format(R"({{"order_id":"{}","from_the_future":1{}}})", order.str(), more)};
+            .data = std::format(R"({{"order_id":"{}","customer_id":"{}","from_the_future":1{}}})",
+                                order.str(), user_id(1).str(), more)};
   }
 
   std::vector<Verdict::Kind> handle(std::vector<Event> events) {
@@ -87,8 +88,11 @@ TEST_F(PaymentResultsTest, CancelsOnlyByARefundThatClosesTheOrder) {
   EXPECT_EQ(status(), Status::cancelled);
 }
 
-TEST_F(PaymentResultsTest, LetsAFactWaitForItsOrder) {
-  EXPECT_EQ(handle({event("payment.captured", "", order_id(7))}), std::vector{Verdict::Kind::wait});
+TEST_F(PaymentResultsTest, AsksForWhatWasCapturedForAnOrderThatNobodyKnows) {
+  EXPECT_EQ(handle({event("payment.captured", "", order_id(7))}), std::vector{Verdict::Kind::done});
+  EXPECT_EQ(store_.told.back(), (Told{"order.cancel_requested", order_id(7), 1}));
+  EXPECT_EQ(handle({event("payment.refunded", R"(,"closes_order":true)", order_id(7))}),
+            std::vector{Verdict::Kind::done});
 }
 
 TEST_F(PaymentResultsTest, RefusesWhatItCannotReadAndDoesTheRest) {
@@ -96,11 +100,14 @@ TEST_F(PaymentResultsTest, RefusesWhatItCannotReadAndDoesTheRest) {
   unreadable.data = "{";
   Event nameless = event("payment.captured");
   nameless.data = R"({"order_id":"usr_1"})";
+  Event nobodys = event("payment.captured");
+  nobodys.data = std::format(R"({{"order_id":"{}","customer_id":"ord_1"}})", order_id(1).str());
   Event newer = event("payment.captured");
   newer.version = 2;
-  EXPECT_EQ(handle({unreadable, event("payment.captured"), nameless, newer, event("order.paid")}),
+  EXPECT_EQ(handle({unreadable, event("payment.captured"), nameless, newer, event("order.paid"),
+                    nobodys}),
             (std::vector{Verdict::Kind::refuse, Verdict::Kind::done, Verdict::Kind::refuse,
-                         Verdict::Kind::refuse, Verdict::Kind::refuse}));
+                         Verdict::Kind::refuse, Verdict::Kind::refuse, Verdict::Kind::refuse}));
   EXPECT_EQ(status(), Status::paid);
 }
 
