@@ -47,14 +47,19 @@ def _private_folder(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
+# What a standby calls itself, and its replication slot.
+_STANDBY = "standby"
+
+
 class Postgres:
     """PostgreSQL 17. Over TCP with passwords, as in production; its superuser only by the socket in
-    the data's folder."""
+    the data's folder. `settings` are this server's own, over those of the profile."""
 
     def __init__(self, folder: pathlib.Path, port: int, profile: Profile, secrets: pathlib.Path) -> None:
         self.folder = _private_folder(folder)
         self.port = port
-        self.process = Process("postgres", folder.parent / "logs" / "postgres.log")
+        self.settings: dict[str, str] = {}
+        self.process = Process(folder.name, folder.parent / "logs" / f"{folder.name}.log")
         self._profile = profile
         self._secrets = secrets
 
@@ -71,7 +76,7 @@ class Postgres:
             run([self.binaries() / "initdb", "-D", data, "-U", "postgres", "--auth-local=trust",
                  "--auth-host=scram-sha-256", "-E", "UTF8", "--locale-provider=builtin",
                  "--builtin-locale=C.UTF-8", "--locale=C", "--no-sync", "--no-instructions"], {})
-        settings = self._profile.postgres | {"unix_socket_directories": str(self.folder)}
+        settings = self._profile.postgres | {"unix_socket_directories": str(self.folder)} | self.settings
         options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
         self.process.start([self.binaries() / "postgres", "-D", data, "-p", str(self.port), *options], {})
         wait_until(self.ready, self.process, timeout=60)
@@ -86,6 +91,39 @@ class Postgres:
         run([self.binaries() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port),
              "-U", "postgres", "-d", "postgres", "-f", CHECKOUT / "deploy/postgres/bootstrap.sql"],
             {"STOA_SECRETS": str(self._secrets)})
+
+    def sql(self, statement: str) -> str:
+        """As the superuser, outside of a transaction; what it printed, one row a line."""
+        return run([self.binaries() / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p",
+                    str(self.port), "-U", "postgres", "-d", "postgres", "-c", statement], {}).strip()
+
+    def follow(self, primary: "Postgres") -> None:
+        """Throws away what it holds, takes a copy of `primary`, and starts as its standby (asynchronous)."""
+        data = self.folder / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        primary.sql(f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{_STANDBY}'")
+        run([self.binaries() / "pg_basebackup", "-h", primary.folder, "-p", str(primary.port), "-U", "postgres", "-D", data,
+             "-c", "fast", "-X", "stream", "-C", "-S", _STANDBY], {}, timeout=120)
+        with open(data / "postgresql.auto.conf", "a") as settings:
+            # The copy must not wait for a standby of its own when it is promoted.
+            settings.write("synchronous_standby_names = ''\n" f"primary_slot_name = '{_STANDBY}'\n"
+                           f"primary_conninfo = 'host={primary.folder} port={primary.port} user=postgres application_name={_STANDBY}'\n")
+        (data / "standby.signal").touch()
+        own(data / "standby.signal")
+        self.start()
+        wait_until(lambda: primary.sql("SELECT state FROM pg_stat_replication") == "streaming", self.process, timeout=60, every=0.02)
+
+    def wait_for_standby(self, synchronous: bool) -> None:
+        """Whether a commit is answered only when the standby has it on its disk too."""
+        self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{_STANDBY if synchronous else ''}'")
+        self.sql("SELECT pg_reload_conf()")
+        wanted = "sync" if synchronous else "async"
+        wait_until(lambda: self.sql("SELECT sync_state FROM pg_stat_replication") == wanted, self.process, timeout=10, every=0.02)
+
+    def promote(self) -> None:
+        """A standby becomes a primary; returns when it takes writes."""
+        self.sql("SELECT pg_promote(true, 60)")
+        wait_until(lambda: self.sql("SELECT pg_is_in_recovery()") == "f", self.process, timeout=60)
 
     def dsn(self, database: str, role: str, password: str | None = None) -> str:
         """libpq keywords; without a password as the services take it, with one for a client of a test."""

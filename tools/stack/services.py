@@ -46,9 +46,10 @@ class Settings:
         self._route = route
 
     @staticmethod
-    def _dsn(address: str, database: str, role: str) -> str:
-        host, _, port = address.partition(":")
-        return f"host={host} port={port} dbname={database} user={role}"
+    def _dsn(servers: list[str], database: str, role: str) -> str:
+        """Of several servers libpq finds the one that takes writes."""
+        hosts, ports = zip(*(address.split(":") for address in servers), strict=True)
+        return f"host={','.join(hosts)} port={','.join(ports)} dbname={database} user={role}"
 
     def service(self, name: str, replica: int, port: int, admin_port: int) -> dict[str, str]:
         own = self._secrets / name
@@ -70,7 +71,7 @@ class Settings:
             settings[setting_of(callee)] = ",".join(at(callee))
         if database := SERVICES_WITH_DATABASE.get(name):
             settings |= {
-                "STOA_DATABASE_DSN": self._dsn(at("postgres")[0], database, name),
+                "STOA_DATABASE_DSN": self._dsn(at("postgres"), database, name),
                 "STOA_DATABASE_PASSWORD_FILE": str(own / "database-password"),
                 "STOA_BROKER_ADDRESSES": at("rabbitmq")[0],
                 "STOA_BROKER_PASSWORD_FILE": str(own / "broker-password"),
@@ -95,7 +96,7 @@ class Settings:
         return {}
 
     def migrate(self, name: str) -> dict[str, str]:
-        return {"STOA_MIGRATE_DSN": self._dsn(self._addresses["postgres"][0], SERVICES_WITH_DATABASE[name], f"{name}-migrate"),
+        return {"STOA_MIGRATE_DSN": self._dsn(self._addresses["postgres"], SERVICES_WITH_DATABASE[name], f"{name}-migrate"),
                 "STOA_MIGRATE_PASSWORD_FILE": str(self._secrets / name / "migrate-password")}
 
     def tool(self, name: str, port: int, admin_port: int, data: pathlib.Path) -> dict[str, str]:

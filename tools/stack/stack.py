@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from .databases import Databases
 from .disk import SmallDisk
 from .folders import disk_folder, fresh_folder, memory_folder, take_lock
 from .links import Links
@@ -40,15 +41,16 @@ class Part:
     admin_port: int | None = None
 
 
-class Stack:
+class Stack(Databases):
     """Runs until `down` or the end of this process, whichever comes first: every child is killed with us."""
 
     def __init__(self, profile: str = "test", replicas: int = 1, preset: str = "debug",
                  only: Literal["all", "infra"] = "all", environment: Mapping[str, Mapping[str, str]] | None = None,
                  data: pathlib.Path | None = None, ports: Mapping[str, int] | None = None,
                  management: bool = False, say: Callable[[str], None] = lambda _: None,
-                 linked: bool = False, database_disk_megabytes: int | None = None) -> None:
+                 linked: bool = False, database_disk_megabytes: int | None = None, standby: bool = False) -> None:
         """`environment`: settings by service ("*": every service) over those of the profile.
+        `standby`: PostgreSQL has a second server that follows the first, ("postgres", 2).
         `data`: a folder that is kept; without it one is made and removed. `ports`: fixed ports for
         "api-gateway", "mail-sink", "rabbitmq-management"; every other is free. `linked`: the services reach
         everything through toxiproxy (`links`). `database_disk_megabytes`: PostgreSQL on a tmpfs that `disk` fills."""
@@ -61,6 +63,7 @@ class Stack:
         self.preset = preset
         self.only = only
         self.management = management
+        self.standby = standby
         self.parts: dict[tuple[str, int], Part] = {}
         self.folder = pathlib.Path()
         self.secrets = pathlib.Path()
@@ -156,14 +159,15 @@ class Stack:
             self.part(name, replica).process.resume()
 
     def start(self, name: str, replica: int = 1, environment: Mapping[str, str] | None = None,
-              wait: bool = True) -> None:
-        """Starts a part that is down, on its old port. `environment` holds for this start alone."""
+              wait: bool = True, program: pathlib.Path | None = None) -> None:
+        """Starts a part that is down, on its old port. `environment` and `program` (another build of a
+        service) hold for this start alone."""
         with self._verbs:
             part = self.part(name, replica)
             if part.process.alive():
                 raise StackError(f"{name} {replica} runs already")
-            if environment and (name in SERVICES or name in TOOLS):
-                self._start_program(part, environment)
+            if (environment or program) and (name in SERVICES or name in TOOLS):
+                self._start_program(part, environment or {}, program)
             else:
                 part.start()
             if wait:
@@ -173,23 +177,23 @@ class Stack:
                     raise StackError(str(error)) from error
 
     def restart(self, name: str, replica: int = 1, environment: Mapping[str, str] | None = None,
-                wait: bool = True) -> None:
+                wait: bool = True, program: pathlib.Path | None = None) -> None:
         """stop (when it runs) and start."""
         with self._verbs:
             part = self.part(name, replica)
             if part.process.alive():
                 part.stop()
-            self.start(name, replica, environment, wait)
+            self.start(name, replica, environment, wait, program)
 
     def logs(self, name: str, replica: int = 1, lines: int = 50) -> str:
         return self.part(name, replica).process.tail(lines)
 
     def run_command(self, service: str, *arguments: str, migrate: bool = False, timeout: float = 60,
-                    environment: Mapping[str, str] | None = None) -> str:
+                    environment: Mapping[str, str] | None = None, program: pathlib.Path | None = None) -> str:
         """Runs `<service> arguments…` with the settings of its first replica; returns what it printed."""
         part = self.part(service)
         settings = self._settings.migrate(service) if migrate else self._environment_of(part)
-        return run([self._binary(service), *arguments], settings | dict(environment or {}), timeout)
+        return run([program or self._binary(service), *arguments], settings | dict(environment or {}), timeout)
 
     def url(self, name: str = "api-gateway", replica: int = 1) -> str:
         return f"http://127.0.0.1:{self.part(name, replica).port}"
@@ -200,15 +204,6 @@ class Stack:
     def secret(self, name: str) -> str:
         """A file of the secrets folder, as "audit-password" or "order-service/database-password"."""
         return (self.secrets / name).read_text().rstrip("\n")
-
-    def dsn(self, database: str, role: str = "audit") -> str:
-        """With its password. Roles: audit, <service>, <service>-migrate; postgres goes by the private socket."""
-        if role == "postgres":
-            return f"host={self._postgres.folder} port={self._postgres.port} dbname={database} user=postgres"
-        file = "audit-password" if role == "audit" else (
-            f"{role.removesuffix('-migrate')}/migrate-password" if role.endswith("-migrate")
-            else f"{role}/database-password")
-        return self._postgres.dsn(database, role, self.secret(file))
 
     def state(self) -> dict[str, Any]:
         """Everything a client needs to know; what the state file holds."""
@@ -306,6 +301,9 @@ class Stack:
                               SERVICES_WITH_DATABASE))
                 self._make_demo_accounts()
                 step("schemas and demo accounts")
+            if self.standby:
+                self._databases[2].follow(self._postgres)
+                step("PostgreSQL's standby")
             redis.result()
             broker.result()
             step("Redis, RabbitMQ with its topology")
@@ -330,8 +328,7 @@ class Stack:
         self.secrets = self.folder / "secrets"
         self._tool("tools/secrets", str(self.secrets))
         definitions = self.folder / "definitions.json"
-        self._tool("tools/topology/topology", "definitions", "--secrets", str(self.secrets), "--output",
-                   str(definitions))
+        self._tool("tools/topology/topology", "definitions", "--secrets", str(self.secrets), "--output", str(definitions))
         for path in [definitions, self.secrets, *self.secrets.rglob("*")]:
             own(path)
 
@@ -361,9 +358,14 @@ class Stack:
                                   folder / "definitions.json", self.secret("broker-cookie"), management)
         for name, server in [("postgres", self._postgres), ("redis", self._redis), ("rabbitmq", self._rabbitmq)]:
             self.parts[name, 1] = Part(name, 1, server.process, server.start, server.stop, server.ready, server.port)
+        self._databases = {1: self._postgres}
+        if self.standby:
+            self._databases[2] = second = Postgres(folder / "postgres-2", self._ports.take(), self.profile, self.secrets)
+            self.parts["postgres", 2] = Part("postgres", 2, second.process, second.start, second.stop, second.ready, second.port)
         if self.only == "infra":
             return
-        addresses = {name: [f"127.0.0.1:{self.parts[name, 1].port}"] for name in ("postgres", "redis", "rabbitmq")}
+        addresses = {name: [f"127.0.0.1:{self.parts[name, 1].port}"] for name in ("redis", "rabbitmq")}
+        addresses["postgres"] = [f"127.0.0.1:{server.port}" for server in self._databases.values()]
         addresses["mail-sink-smtp"] = [f"127.0.0.1:{self._port('mail-sink-smtp')}"]
         for name in [*TOOLS, *SERVICES]:
             for replica in range(1, (self.replicas if name in SERVICES else 1) + 1):
@@ -387,7 +389,7 @@ class Stack:
         settings |= self.profile.services.get(part.name, {})
         return settings | dict(self._environment.get("*", {})) | dict(self._environment.get(part.name, {}))
 
-    def _start_program(self, part: Part, extra: Mapping[str, str]) -> None:
+    def _start_program(self, part: Part, extra: Mapping[str, str], program: pathlib.Path | None = None) -> None:
         if part.name in SERVICES:
             settings = self._environment_of(part)
         else:
@@ -395,4 +397,4 @@ class Stack:
             data.mkdir(exist_ok=True)
             own(data)
             settings = self._settings.tool(part.name, part.port, part.admin_port or 0, data) | dict(self._environment.get(part.name, {}))
-        part.process.start([self._binary(part.name)], settings | dict(extra))
+        part.process.start([program or self._binary(part.name)], settings | dict(extra))
