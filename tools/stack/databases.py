@@ -61,7 +61,7 @@ class Databases:
         try:
             yield server
         finally:
-            server.process.kill()
+            server.stop()
 
     def sql(self, replica: int, statement: str) -> str:
         """What a server of PostgreSQL answers its superuser."""
