@@ -1,7 +1,8 @@
 """The stacks that the suites across services run against.
 
 `STOA_STACK_STATE` names a running stack's state file; without it each session starts its own with
-tools/stack and takes it down again. `STOA_TEST_REPLICAS` (default 1) is the number of replicas.
+tools/stack and takes it down again. `STOA_TEST_REPLICAS` (default 1) is the number of replicas,
+`STOA_TEST_PRESET` (debug) the build, `STOA_TEST_SANITIZER_LOG` where its sanitizer reports.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from tests.shop import Shop, eventually
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tools"))
 
-from stack import Stack  # noqa: E402  (tools/stack, found by the line above)
+import sanitizers  # noqa: E402  (tools, found by the line above)
+from stack import Stack  # noqa: E402
 
 # What a suite of many buyers from one address needs; the limiter itself stays on.
 GENEROUS_LIMITS = {
@@ -62,7 +64,10 @@ def stack(otlp_sink):
     """Profile `test`: functional tests only."""
     replicas = int(os.environ.get("STOA_TEST_REPLICAS", "1"))
     environment = {"*": {"STOA_OTLP_URL": otlp_sink}, "api-gateway": GENEROUS_LIMITS}
-    with Stack(profile="test", replicas=replicas, environment=environment) as running:
+    if log := os.environ.get("STOA_TEST_SANITIZER_LOG"):
+        environment["*"] |= sanitizers.options(pathlib.Path(log))
+    preset = os.environ.get("STOA_TEST_PRESET", "debug")
+    with Stack(profile="test", replicas=replicas, preset=preset, environment=environment) as running:
         yield running
 
 

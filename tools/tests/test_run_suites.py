@@ -14,7 +14,8 @@ def run(folder: pathlib.Path, *names: str, **suites: str) -> tuple[int, str, dic
     """Exit code, output, and by suite why it failed ("" when it did not)."""
     for part in ["tools", "build/asan", "results"]:
         (folder / part).mkdir(parents=True, exist_ok=True)
-    shutil.copy(CHECKOUT / "tools/run-suites", folder / "tools")
+    for file in ("run-suites", "sanitizers.py"):
+        shutil.copy(CHECKOUT / "tools" / file, folder / "tools")
     script(folder / "tools/run-as-build", 'exec "$@"\n')
     lines = []
     for name, body in suites.items():

@@ -158,7 +158,14 @@ class Faults:
         for replica in fault.replicas:
             self._stop(fault.target, replica)
             self._start(fault.target, replica, environment)
-        return lambda: [self._stop_and_start(fault.target, replica) for replica in fault.replicas]
+
+        def end() -> None:
+            for replica in fault.replicas:
+                if not self.stack.part(fault.target, replica).process.alive():
+                    self.violations.append(f"{fault.target} {replica} did not live with its clock set wrong")
+                self._stop_and_start(fault.target, replica)
+
+        return end
 
     def _begin_webhooks(self, fault: Fault) -> Callable[[], None]:
         self._stop(fault.target, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from stack import Stack
 
@@ -37,13 +37,14 @@ SIZES = {
 }
 
 
-def run_seed(order: Order, size: Size, seed: int) -> Outcome:
+def run_seed(order: Order, size: Size, seed: int, preset: str = "debug", environment: Mapping[str, str] | None = None) -> Outcome:
     bouts = schedule(seed, size.faults, size.orders, size.long_share)
     folder = order.folder / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     text = (f"at order {bout.at_order}: {' and '.join(map(str, bout.faults))}" for bout in bouts)
     (folder / "schedule.txt").write_text("\n".join(text) + "\n")
-    with Stack(profile="proof", replicas=2, linked=True, database_disk_megabytes=size.disk_megabytes) as stack:
+    with Stack(profile="proof", replicas=2, preset=preset, environment={"*": environment or {}},
+               linked=True, database_disk_megabytes=size.disk_megabytes) as stack:  # fmt: skip
         order.say(f"seed {seed}: {size.faults} faults in {len(bouts)} bouts, {size.orders} orders")
         try:
             return one_run.run(stack, bouts, seed, size.orders, size.per_second, folder, order.say)
