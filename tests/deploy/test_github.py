@@ -270,8 +270,8 @@ def test_the_pull_request_asks_for_a_proof():
 
 
 def faults_of_form(name: str, data: bytes) -> list[str]:
-    """What .editorconfig promises and a machine can see."""
-    if b"\0" in data or not data:
+    """What .editorconfig promises and a machine can see. Inputs of the fuzz targets have no form."""
+    if b"\0" in data or not data or name.startswith("tests/fuzz/corpus/"):
         return []
     found = [] if data.endswith(b"\n") else [f"{name}: no newline at the end"]
     if b"\r\n" in data and not name.endswith(".csv"):
