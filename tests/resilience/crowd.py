@@ -163,7 +163,9 @@ class Watch:
         return name, grown[name]
 
     def _sample(self) -> None:
-        while not self._ending.wait(SAMPLED_EVERY_SECONDS):
+        ended = False
+        while not ended:
+            ended = self._ending.wait(SAMPLED_EVERY_SECONDS)  # and once more at the end
             self._keep_most(self.memory, memory_of(self._stack, [*SERVICES, *self.SERVERS]))
             try:
                 self._keep_most(self.backlog, backlog_of(self._stack))

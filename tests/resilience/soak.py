@@ -3,6 +3,8 @@
 Flat means: the median of the last quarter of the samples is at most a tenth (or a small constant, for what is small)
 above that of the second quarter. The first quarter warms up: pools open, caches fill, allocators find their size.
 Rows of a table count against the orders that were placed until then, so that what belongs to an order is no leak.
+Pools grow with what the machine makes their callers wait, so descriptors and connections are no leak that go when
+nobody asks any more.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ SAMPLES = 120
 TOKENS_LIVE_SECONDS = 240.0  # access tokens live at least ten minutes
 GROWTH_SHARE = 0.1
 GROWTH_CONSTANT = {"MiB": 4.0, "descriptors": 8.0, "connections": 8.0, "waiting": 50.0, "rows": 0.05}
+GO_AT_REST = ("descriptors", "connections")
+REST_SECONDS = 90.0  # idle connections end after 30
 DETAIL_SHOWN = 5
 
 
@@ -73,17 +77,31 @@ def slope(points: list[tuple[float, float]]) -> float:
     return statistics.linear_regression([at / 3600 for at, _ in points], [value for _, value in points]).slope
 
 
-def grown(samples: list[Sample]) -> list[str]:
-    """What is not flat, with its slope."""
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    name: str
+    early: float
+    late: float
+    allowed: float  # no more than this is flat
+    slope: float  # an hour
+
+    @property
+    def goes_at_rest(self) -> bool:
+        return self.name.startswith(GO_AT_REST)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.early:.2f}, later {self.late:.2f} ({self.slope:+.1f} an hour)"
+
+
+def grown(samples: list[Sample]) -> list[Leak]:
+    """What is not flat."""
     quarter = len(samples) // 4
-    if quarter == 0:
-        return [f"{len(samples)} samples are too few"]
     leaks = []
     for name in sorted({name for sample in samples[quarter:] for name in sample.held}):
         early, late = middle(samples[quarter : 2 * quarter], name), middle(samples[-quarter:], name)
-        allowed = max(GROWTH_CONSTANT[name.split()[0]], early * GROWTH_SHARE)
-        if late > early + allowed:
-            leaks.append(f"{name}: {early:.2f}, later {late:.2f} ({slope(points(samples, name)):+.1f} an hour)")
+        allowed = early + max(GROWTH_CONSTANT[name.split()[0]], early * GROWTH_SHARE)
+        if late > allowed:
+            leaks.append(Leak(name, early, late, allowed, slope(points(samples, name))))
     return leaks
 
 
@@ -123,6 +141,7 @@ class Soak:
         self._stack, self._shop, self._load, self._say = stack, shop, load, say
         self.samples: list[Sample] = []
         self.violations: list[str] = []
+        self.leaks: list[Leak] = []
 
     def run(self, seconds: float) -> None:
         """Samples in even steps; the tables, which are read whole, eight times."""
@@ -139,9 +158,20 @@ class Soak:
             if time.monotonic() > refreshed + TOKENS_LIVE_SECONDS:
                 self.violations += refresh(self._shop, self._load)
                 refreshed = time.monotonic()
-        self.violations += [f"soak: {leak}" for leak in grown(self.samples)]
+        self.leaks = grown(self.samples)
         failed = [one for one in self._load.since(began) if one.failed]
         self.violations += [f"soak: {one.kind}: {one.status} {one.detail}" for one in failed[:DETAIL_SHOWN]]
+
+    def at_rest(self) -> None:
+        """After the load has ended: what goes now was no leak."""
+        end = time.monotonic() + REST_SECONDS
+        while True:
+            held = holdings(self._stack)
+            left = [leak for leak in self.leaks if not leak.goes_at_rest or held.get(leak.name, 0.0) > leak.allowed]
+            if time.monotonic() > end or not any(leak.goes_at_rest for leak in left):
+                break
+            time.sleep(1.0)
+        self.violations += [f"soak: {leak}" for leak in left]
 
     def lines(self) -> list[str]:
         """A table: of each kind what was held in the second quarter and in the last, and the steepest slope."""

@@ -79,14 +79,14 @@ def test_what_leaks_is_named_and_what_warms_up_is_not() -> None:
     leaking = samples(MiB_of_a=lambda n: 50.0 + n, descriptors_of_a=lambda n: 20.0 + n, rows_of_a=lambda n: 1.0 + n / 40)
     warming = samples(MiB_of_a=lambda n: 20.0 + min(n, 9) * 3)
     assert grown(steady) == []
-    assert [leak.split(":")[0] for leak in grown(leaking)] == ["MiB of a", "descriptors of a", "rows of a"]
+    assert [leak.name for leak in grown(leaking)] == ["MiB of a", "descriptors of a", "rows of a"]
     assert grown(warming) == []
-    assert grown(steady[:3]) == ["3 samples are too few"]
+    assert [leak.goes_at_rest for leak in grown(leaking)] == [False, True, False]
 
 
 def test_what_is_counted_seldom_is_compared_where_it_was_counted() -> None:
     seldom = [Sample(n * 10.0, {"rows of a": 1.0 if n < 20 else 2.0} if n % 5 == 4 else {}) for n in range(40)]
-    assert [leak.split(" (")[0] for leak in grown(seldom)] == ["rows of a: 1.00, later 2.00"]
+    assert [str(leak).split(" (")[0] for leak in grown(seldom)] == ["rows of a: 1.00, later 2.00"]
 
 
 def test_a_slope_is_by_the_hour() -> None:

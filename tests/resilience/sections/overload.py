@@ -117,6 +117,7 @@ class Overload:
         self.violations: list[str] = []
         self.figures: dict[str, str | int | float] = {}
         self.told = 0  # orders of the crowd that were answered 201
+        self.ceilings = ""
 
     def recovered(self, what: str, since: float) -> float:
         """Seconds until the first of a row of requests that are answered as if nothing had been."""
@@ -171,6 +172,7 @@ class Overload:
         self.order.say(f"crowd: {crowd.offered:.0f} asked a second, {dict(crowd.by_status)}, p99 {crowd.ms(0.99):.0f} ms")
         recovery = self.recovered("the crowd", ended)
         held, rest = self.held("the crowd", watch), self.settle("the crowd")
+        self.ceilings = ", ".join(f"{name} {mib:.0f}" for name, mib in sorted(watch.memory.items()))
         self.row(f"{CROWD:,} customers", crowd, f"{recovery:.1f}", f"{held}; settled after {rest:.1f} s")
         full = Capacity(before, self.at_capacity("after"))
         self.violations += judge_crowd(self.size, full, crowd)
@@ -278,6 +280,7 @@ def soak(overload: Overload, shop: Shop, seconds: float) -> list[str]:
     with Steady(began.doors, began.buyers, began.variants, began.seed + 1, SOAK_RATE) as usual:
         run = Soak(overload.stack, shop, usual, overload.order.say)
         run.run(seconds)
+    run.at_rest()
     overload.violations += run.violations
     began.bought += usual.bought
     began.given_up += usual.given_up
@@ -324,6 +327,8 @@ def run(order: Order) -> Section:
             "| | asked/s | accepted/s | ms p50 / p99 | refused | s to calm | held |",
             "|---|--:|--:|--:|--:|--:|---|",
             *overload.rows,
+            "",
+            f"Memory at most while the crowd was there, MiB: {overload.ceilings}.",
             *soaked,
         ],
         violations=overload.violations,
