@@ -170,6 +170,10 @@ _MANAGEMENT_LIBRARIES = """rabbitmq_management rabbitmq_management_agent rabbitm
     amqp_client oauth2_client jose base64url""".split()
 
 
+# Erlang's many threads wait long for their turn where others compile; one that ends is noticed at once.
+_BROKER_READY_SECONDS = 180
+
+
 class RabbitMq:
     """RabbitMQ 4 with the project's topology loaded before its listener opens."""
 
@@ -238,7 +242,7 @@ class RabbitMq:
              "-syslog", "logger", "[]", "-syslog", "syslog_error_logger", "false",
              "-kernel", "prevent_overlapping_partitions", "false"],
             {name: str(value) for name, value in environment.items()})
-        wait_until(self.ready, self.process, timeout=60, every=0.02)
+        wait_until(self.ready, self.process, timeout=_BROKER_READY_SECONDS, every=0.02)
 
     def ready(self) -> bool:
         """Its listener opens last, so the first bytes of a greeting mean that all else is up."""
