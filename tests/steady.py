@@ -123,7 +123,7 @@ def schedule(seed: int, number: int, variants: list[str], buyers: int) -> tuple[
     lines = [(variant, chance.randint(1, 2)) for variant in chance.sample(variants, chance.randint(1, 2))]
     token = chance.choices(list(TOKENS), TOKENS.values())[0]
     key = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-    return kind, Bought(key, token, lines, chance.randrange(buyers))
+    return kind, Bought(key, token, lines, number % buyers)  # in turn: nobody has more under way than the others
 
 
 def quantile(values: list[float], share: float) -> float:

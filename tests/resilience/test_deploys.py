@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import pytest
 from stack.services import SERVICES
 
@@ -24,6 +26,14 @@ def test_the_same_seed_asks_the_same():
     assert first(7) != first(8)
     assert {kind for kind, _ in first(7)} == {"buy", "product", "order", "orders"}
     assert len({bought.key for _, bought in first(7)}) == 200
+
+
+def test_nobody_reaches_the_limit_of_open_orders_while_a_broker_is_away():
+    requests = int(deploys.RATE["proof"] * deploys.RECOVERY_SECONDS)
+    asked_for = (schedule(1, number, VARIANTS, deploys.BUYERS["proof"]) for number in range(500, 500 + requests))
+    orders = collections.Counter(bought.buyer for kind, bought in asked_for if kind == "buy")
+    assert sum(orders.values()) > 1000
+    assert max(orders.values()) <= deploys.OPEN_ORDERS_MAX
 
 
 def test_an_outage_lasts_from_the_first_failure_to_the_last_answer_of_one():
