@@ -140,7 +140,7 @@ int serve() {
                   cached,
                   {.next_uuid = crypto::new_uuid, .now = now, .render_accepted = render_accepted}};
 
-  OrderSettled settled{reservations};
+  OrderSettled settled{reservations, telemetry};
   messaging::Consumer consumer{loops,
                                config.broker,
                                {.queue = queue},

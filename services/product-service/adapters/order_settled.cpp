@@ -42,10 +42,13 @@ Task<std::vector<Verdict>> OrderSettled::handle(Context context,
   }
   if (orders.empty()) co_return verdicts;
 
-  const auto known = co_await reservations_.settle(std::move(context), std::move(orders));
+  const auto known = co_await reservations_.settle(context, orders);
   runtime::crash_point("product.settle.before_ack");
   for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!known[i]) verdicts[places[i]] = Verdict::refuse("there is no such reservation");
+    if (known[i]) continue;
+    telemetry_.error(context, "reservation_lost",
+                     {{"reservation_id", orders[i].reservation.str()},
+                      {"event_id", EventId{orders[i].event_id}.str()}});
   }
   co_return verdicts;
 }
