@@ -99,14 +99,14 @@ Task<> OrderReplica::sweep() { co_await orders_.sweep({}); }
 Task<std::vector<Verdict>> OrderReplica::payment_results(std::vector<Event> events) {
   std::vector<Verdict> verdicts(events.size(), Verdict::done);
   std::vector<order::PaymentFact> facts;
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    const auto result = result_of(events[i]);
+  for (const Event& event : events) {
+    const auto result = result_of(event);
     if (!result) continue;
-    facts.push_back({.event = events[i].id,
-                     .order = events[i].order,
-                     .customer = events[i].customer,
+    facts.push_back({.event = event.id,
+                     .order = event.order,
+                     .customer = event.customer,
                      .result = *result,
-                     .reason = events[i].reason,
+                     .reason = event.reason,
                      .traceparent = ""});
   }
   if (facts.empty()) co_return verdicts;
