@@ -204,12 +204,12 @@ def provoked(stack, scenario: Scenario, names: str) -> Iterator[None]:
         finally:
             stack.resume("payment-service")
     elif "consumer.before_reroute_confirm" in names:
-        tell_of_an_unknown_order(stack)
+        tell_what_cannot_be_done(stack)
         try:
             yield
         finally:
             if not scenario.dying:
-                forget_the_unknown_order(stack)
+                forget_what_cannot_be_done(stack)
     else:
         yield
 
@@ -229,28 +229,27 @@ def broker(stack):
         connection.close()
 
 
-def tell_of_an_unknown_order(stack) -> None:
-    """A fact whose order never comes: the consumer hands it on to the queue of those that wait."""
+def tell_what_cannot_be_done(stack) -> None:
+    """A fact of a version that nobody knows: the consumer hands it on to the queues of those that come again."""
     nobody = "0" * 26
     event = {
-        "specversion": "1.0", "id": f"evt_{nobody}", "source": "payment-service", "type": "payment.captured.v1",
+        "specversion": "1.0", "id": f"evt_{nobody}", "source": "payment-service", "type": "payment.captured.v999",
         "time": "2026-01-01T00:00:00.000Z", "subject": f"ord_{nobody}", "aggregateversion": 1,
-        "datacontenttype": "application/json",
-        "data": {"order_id": f"ord_{nobody}", "payment_id": f"pay_{nobody}", "customer_id": f"usr_{nobody}",
-                 "amount": {"amount": 1, "currency": "EUR"}},
+        "datacontenttype": "application/json", "data": {},
     }  # fmt: skip
     with broker(stack) as channel:
         properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
         channel.basic_publish("stoa.events", "payment.captured", json.dumps(event), properties)
 
 
-def forget_the_unknown_order(stack) -> None:
-    """Takes the fact, and the copy that the crash made of it, out of the queue of those that wait."""
+def forget_what_cannot_be_done(stack) -> None:
+    """Takes the fact, and the copy that the crash made of it, out of the queues of those that come again."""
     purged = []
 
     def gone() -> bool:
         with broker(stack) as channel:
-            purged.append(channel.queue_purge("order-service.payment-results.wait-10s").method.message_count)
+            queues = (f"order-service.payment-results.{way}" for way in ("retry-500ms", "retry-2s", "retry-8s", "dead"))
+            purged.append(sum(channel.queue_purge(queue).method.message_count for queue in queues))
         return sum(purged) > 0 and purged[-8:] == [0] * 8
 
-    eventually(gone, within=30, what="the fact in the queue of those that wait")
+    eventually(gone, within=30, what="the fact in the queues of those that come again")

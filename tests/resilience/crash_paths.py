@@ -40,7 +40,7 @@ PATHS = {
     "an import": [*around(*(f"product.import{step}" for step in ("_begin", "_chunk", "_queue", "", "_end"))), *RELAY],
     "a sweep of orders": [*around("order.sweep", of="claim"), *around("order.repeat_cancel")],
     "a sweep of reservations": ["product.sweep.after_answer", *around("product.release")],
-    "a fact before its order": ["consumer.before_reroute_confirm"],
+    "a fact that cannot be done": ["consumer.before_reroute_confirm"],
 }  # fmt: skip
 
 
