@@ -189,15 +189,17 @@ class Deploys:
             with psycopg.connect(self.stack.dsn("users", "postgres")) as db:
                 db.execute("UPDATE signing_keys SET signs_from = now() WHERE kid = %s", (new,))
 
-            def signed_by_the_new_key() -> bool:
-                answer = self.shop.http.post("/api/v1/auth/refresh", json={"refresh_token": self.load.buyers[0].tokens["refresh_token"]})
+            def signed_by_the_new_key(replica: int) -> bool:
+                url = f"{self.stack.url('user-service', replica)}/api/v1/auth/refresh"
+                answer = httpx.post(url, json={"refresh_token": self.load.buyers[0].tokens["refresh_token"]})
                 if answer.status_code != 200:
                     raise AssertionError(f"a refresh during the rotation: {answer.text}")
                 self.load.buyers[0].tokens |= answer.json()
                 self.load.sign_in_again(0, answer.json()["access_token"])
                 return key_of(answer.json()["access_token"]) == new
 
-            eventually(signed_by_the_new_key, within=40, what="the new key signs")
+            for replica in (1, 2):  # each reads the keys at its own time
+                eventually(lambda replica=replica: signed_by_the_new_key(replica), within=40, what="the new key signs")
             # Half of the buyers go on with tokens of the old key, half have new ones.
             for number, buyer in enumerate(self.load.buyers[1 : len(self.load.buyers) // 2], 1):
                 answer = self.shop.http.post("/api/v1/auth/refresh", json={"refresh_token": buyer.tokens["refresh_token"]})
