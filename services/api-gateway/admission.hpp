@@ -17,10 +17,10 @@ class Admission {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
   struct Limits {
-    std::size_t least = 16;
+    std::size_t least = 8;
     std::size_t first = 128;
     std::size_t most = 1'024;
-    std::chrono::milliseconds target{100};
+    std::chrono::milliseconds target{75};
   };
   struct Ended {
     TimePoint began;

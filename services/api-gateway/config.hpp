@@ -30,14 +30,14 @@ struct LimitSettings {
 ///   STOA_UPLOAD_TIMEOUT_MS       (300000; 1000 to 3600000) of one import, its body included
 ///   STOA_UPSTREAM_CONNECTIONS    (128; 1 to 10000)         per loop and address
 ///   STOA_UPSTREAM_WAITING        (512; 0 to 100000)        calls that wait for one, per loop
-///   STOA_UPSTREAM_TARGET_MS      (100; 10 to 60000)        mean of a call, beyond it less is let
+///   STOA_UPSTREAM_TARGET_MS      (75; 10 to 60000)         mean of a call, beyond it less is let
 ///   in
 struct UpstreamSettings {
   std::chrono::milliseconds timeout{5'000};
   std::chrono::milliseconds upload_timeout{300'000};
   std::size_t connections_max = 128;
   std::size_t waiting_max = 512;
-  std::chrono::milliseconds target{100};
+  std::chrono::milliseconds target{75};
 };
 
 /// Every setting of the gateway beside those of every service (ServiceConfig).
