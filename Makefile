@@ -58,11 +58,11 @@ test: ## every check and every suite
 
 prove: ## nothing lost, doubled, oversold or stuck under every fault we know; one page (SEED=n)
 	@tools/root with deploy exec deploy/toolbox/build toxiproxy >/dev/null
-	@$(root) bash -c 'tools/build debug && tests/resilience/prove --seed $(or $(SEED),1) $(PROVE)'
+	@$(root) bash -c 'tools/build debug && tools/build release && tests/resilience/prove --seed $(or $(SEED),1) $(PROVE)'
 
 prove-long: #- the same with pairs of crash points, three seeds, sanitizers, an hour of soak
 	@tools/root with deploy exec deploy/toolbox/build toxiproxy >/dev/null
-	@$(root) bash -c 'tools/build debug && tests/resilience/prove --long --seed $(or $(SEED),1) $(PROVE)'
+	@$(root) bash -c 'tools/build debug && tools/build release && tests/resilience/prove --long --seed $(or $(SEED),1) $(PROVE)'
 
 fuzz: #- gives the parsers whatever they must survive (FUZZ='--seconds 600 json token')
 	@$(root) tests/fuzz/run $(FUZZ)

@@ -1,13 +1,14 @@
 -- wrk script: orders.lua, every answer counted by its status, and how long each accepted order took.
--- Each connection pauses between its requests, PAUSE_MS on average and at random, so that the rate stays about
--- (connections / pause) however fast a refusal comes. wrk tells no request's own time to a script, so the
--- request carries when it was sent in its X-Request-Id, which the answer repeats.
--- arguments: TOKENS_FILE VARIANTS_FILE RUN PAUSE_MS SEED
+-- With GAP_MS a request begins every so many milliseconds, at random as strangers come (exponential gaps), however fast
+-- or slow answers are while a connection is free; 0: each connection asks again at once. wrk tells no request's own
+-- time to a script, so the request carries when it was sent in its X-Request-Id, which the answer repeats.
+-- arguments: TOKENS_FILE VARIANTS_FILE RUN GAP_MS SEED
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 dofile(here .. "orders.lua")
 local ffi = require("ffi")
 ffi.cdef [[ typedef struct { long seconds, nanoseconds; } stoa_time; int clock_gettime(int clock, stoa_time *now); ]]
 local MONOTONIC = 1
+local LATE_MS = 100
 local clock = ffi.new("stoa_time")
 local setup_orders, init_orders, request_order = setup, init, request
 local threads_made = {}
@@ -24,12 +25,18 @@ end
 
 function init(args)
   init_orders(args)
-  pause_ms = tonumber(args[4])
+  gap_ms = tonumber(args[4])
   math.randomseed(tonumber(args[5]))
   by_status, accepted_ms, without_retry_after, without_id = {}, {}, 0, 0
 end
 
-function delay() return pause_ms > 0 and math.random(0, 2 * pause_ms) or 0 end
+-- What was late is made up for, but no more than LATE_MS of it.
+function delay()
+  if gap_ms == 0 then return 0 end
+  local now = now_ms()
+  next_ms = math.max(next_ms or now, now - LATE_MS) - gap_ms * math.log(1 - math.random())
+  return math.max(0, math.floor(next_ms - now + 0.5))
+end
 
 function request()
   return (request_order():gsub("\r\n", string.format("\r\nx-request-id: sent-%.0f\r\n", now_ms() * 1000), 1))

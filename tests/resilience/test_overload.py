@@ -57,11 +57,6 @@ def test_the_crowd_is_compared_with_the_capacity_that_favours_it() -> None:
     assert overload.judge_crowd(PROOF, nobody, WELL) == ["nothing was accepted at capacity"]
 
 
-def test_the_crowd_asks_ten_times_the_capacity() -> None:
-    assert overload.CROWD * 1000 / overload.pause_ms(400) == overload.ASKED_EARLIER * 10 * 400
-    assert overload.pause_ms(1e9) == 1
-
-
 def test_a_hurt_shop_may_refuse_and_nothing_else() -> None:
     def one(status: int | None, retry_after: bool) -> Asked:
         return Asked("buy", 0.0, 0.1, status, retry_after=retry_after)
