@@ -1,9 +1,10 @@
-"""The real trivy reads a tree with planted faults. This tree itself is read by the job `deploy` and by the guide of phase 5."""
+"""The real trivy reads this tree, and trees with planted faults."""
 
 from __future__ import annotations
 
 import re
 
+from tests.deploy.checked import CHECKOUT
 from tests.deploy.conftest import run
 from tests.deploy.test_secrets import PLANTED
 
@@ -39,6 +40,13 @@ def scanned(small, files: dict[str, str]):
     for name, text in files.items():
         small.change(name, text)
     return run("deploy/ci/tree-scan", small.folder)
+
+
+def test_this_tree(checked):
+    done = run("deploy/ci/tree-scan", CHECKOUT)
+    assert done.returncode == 0, done.stdout
+    assert re.fullmatch(r"tree-scan: \d+ files, [1-9]\d* of dockerfile, [1-9]\d* of kubernetes, [1-9]\d* of terraform, 0 findings", done.stdout.strip())
+    checked("trees that trivy has read", ["this one"])
 
 
 def test_a_tree_without_faults(small):
