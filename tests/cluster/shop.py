@@ -8,10 +8,8 @@ import os
 import pathlib
 import subprocess
 
-import yaml
-
 from tests.cluster.conftest import Kubectl, pod, until
-from tests.deploy.charts import GRAPH, HELM, SERVICES, tool
+from tests.deploy.charts import HELM, SERVICES, tool
 from tests.deploy.checked import CHECKOUT
 
 REGISTRY = "stoa.local"

@@ -6,9 +6,9 @@ import json
 import pathlib
 
 import jsonschema
-import pika
 import pytest
 
+from tests.broker import channel_of
 from tests.shop import eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -25,26 +25,19 @@ def schema_of(routing_key: str) -> dict:
 @pytest.fixture(scope="module")
 def listener(stack):
     """A queue of our own that hears every fact."""
-    broker = stack.state()["rabbitmq"]
-    connection = pika.BlockingConnection(
-        pika.ConnectionParameters(
-            broker["host"], broker["port"], credentials=pika.PlainCredentials(broker["user"], broker["password"])
-        )
-    )
-    channel = connection.channel()
-    queue = channel.queue_declare("", exclusive=True).method.queue
-    channel.queue_bind(queue, "stoa.events", "#")
     heard: list[tuple[str, dict]] = []
+    with channel_of(stack) as channel:
+        queue = channel.queue_declare("", exclusive=True).method.queue
+        channel.queue_bind(queue, "stoa.events", "#")
 
-    def hear() -> list[tuple[str, dict]]:
-        while True:
-            method, _, body = channel.basic_get(queue, auto_ack=True)
-            if method is None:
-                return heard
-            heard.append((method.routing_key, json.loads(body)))
+        def hear() -> list[tuple[str, dict]]:
+            while True:
+                method, _, body = channel.basic_get(queue, auto_ack=True)
+                if method is None:
+                    return heard
+                heard.append((method.routing_key, json.loads(body)))
 
-    yield hear
-    connection.close()
+        yield hear
 
 
 def test_a_journey_publishes_only_what_the_schemas_allow(listener, shop, staff) -> None:

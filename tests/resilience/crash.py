@@ -15,15 +15,13 @@ import json
 import pathlib
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 
-import httpx
-import pika
-
+from tests.broker import EVENT, channel_of
 from tests.judge import eventually_clean, violations
 from tests.resilience.crash_scenario import Scenario
-from tests.shop import Person, Shop, eventually
+from tests.resilience.hostile.poison import envelope
+from tests.shop import Shop, eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
 KILLED_ITSELF = 137
@@ -41,7 +39,7 @@ SERVICES_OF_KIT = {
     "outbox": ["user-service", "product-service", "order-service", "payment-service"],
     "consumer": ["product-service", "order-service", "payment-service", "notification-service"],
 }
-# Only order-service hands a fact on to the queue of those that wait for their predecessor.
+# What cannot be done is told to order-service alone (tell_what_cannot_be_done).
 ONLY_IN = {"consumer.before_reroute_confirm": ["order-service"]}
 # Who repairs what was cut: the words of the proof page, by the longest beginning of a point's name.
 HEALED_BY = {
@@ -214,32 +212,11 @@ def provoked(stack, scenario: Scenario, names: str) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def broker(stack):
-    """A channel of the operator's."""
-    known = stack.state()["rabbitmq"]
-    connection = pika.BlockingConnection(
-        pika.ConnectionParameters(
-            known["host"], known["port"], credentials=pika.PlainCredentials(known["user"], known["password"])
-        )
-    )
-    try:
-        yield connection.channel()
-    finally:
-        connection.close()
-
-
 def tell_what_cannot_be_done(stack) -> None:
     """A fact of a version that nobody knows: the consumer hands it on to the queues of those that come again."""
-    nobody = "0" * 26
-    event = {
-        "specversion": "1.0", "id": f"evt_{nobody}", "source": "payment-service", "type": "payment.captured.v999",
-        "time": "2026-01-01T00:00:00.000Z", "subject": f"ord_{nobody}", "aggregateversion": 1,
-        "datacontenttype": "application/json", "data": {},
-    }  # fmt: skip
-    with broker(stack) as channel:
-        properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
-        channel.basic_publish("stoa.events", "payment.captured", json.dumps(event), properties)
+    event = envelope("payment.captured", id=f"evt_{'0' * 26}", type="payment.captured.v999")
+    with channel_of(stack) as channel:
+        channel.basic_publish("stoa.events", "payment.captured", json.dumps(event), EVENT)
 
 
 def forget_what_cannot_be_done(stack) -> None:
@@ -247,7 +224,7 @@ def forget_what_cannot_be_done(stack) -> None:
     purged = []
 
     def gone() -> bool:
-        with broker(stack) as channel:
+        with channel_of(stack) as channel:
             queues = (f"order-service.payment-results.{way}" for way in ("retry-500ms", "retry-2s", "retry-8s", "dead"))
             purged.append(sum(channel.queue_purge(queue).method.message_count for queue in queues))
         return sum(purged) > 0 and purged[-8:] == [0] * 8

@@ -5,30 +5,16 @@ What a restore or a standby that was behind must leave is explained row by row; 
 
 from __future__ import annotations
 
-import json
-import pathlib
 import re
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import psycopg
 from stack import Stack
 
+from tests.judge import CannotLook, audit, line_of
 from tests.shop import Shop
 
-CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
-ROWS_SHOWN = 3
 SUBJECT_NUMBER = re.compile(r"S-\d+")
-
-
-def eventually_none(look: Callable[[], list[str]], within: float) -> list[str]:
-    """What `look` still finds when the time is over; nothing as soon as it finds nothing."""
-    end = time.monotonic() + within
-    while (found := look()) and time.monotonic() < end:
-        time.sleep(0.25)
-    return found
 
 
 def reconcile(stack: Stack, repair: bool) -> str:
@@ -49,19 +35,13 @@ class Checker:
         self.mails_of_the_lost_time = 0
 
     def violations(self) -> list[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            state, ids = pathlib.Path(folder, "stack.json"), pathlib.Path(folder, "told")
-            state.write_text(json.dumps(self.stack.state()))
-            ids.write_text("\n".join(self.told))
-            done = subprocess.run([CHECKOUT / "tools/audit/audit", "--state", state, "--at-rest", "--json", "--told", ids],
-                                  capture_output=True, text=True, check=False)
-        if done.returncode not in (0, 1):
-            return [f"the audit could not look: {done.stderr[-500:]}"]
-        report = json.loads(done.stdout)
-        if not report["checked"]["orders"]:
+        try:
+            report = audit(self.stack, self.told)
+        except CannotLook as error:
+            return [str(error)]
+        if not report.checked["orders"]:
             return ["the audit saw no order"]
-        return [f"{one['invariant']}: {one['what']} {one['rows'][:ROWS_SHOWN]} of {len(one['rows'])}"
-                for one in report["violations"] if not (self.set_back and self._explained(one))]
+        return [line_of(one) for one in report.violations if not (self.set_back and self._explained(one))]
 
     def _explained(self, violation: dict) -> bool:
         """Mails cannot be called back: one that no delivery tells of, or the one that its order now lacks."""

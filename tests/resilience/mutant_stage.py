@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pathlib
 import subprocess
 import time
@@ -11,10 +10,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pika
 import psycopg
 
 from stack import Stack
+from tests.broker import EVENT, channel_of
+from tests.judge import CannotLook, audit
 from tests.shop import Shop, eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -36,10 +36,10 @@ TAP = "proof.tap"
 
 
 class Stage:
-    """A running stack with what every scenario needs of it. `folder` is for the state file."""
+    """A running stack with what every scenario needs of it."""
 
-    def __init__(self, stack: Stack, folder: pathlib.Path) -> None:
-        self.stack, self.folder = stack, folder
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
         self.shop = Shop(stack.url("api-gateway"), stack.url("mail-sink"))
         self.interruptions = 0  # how often a play ended the sender of mails since the first state
         self._keep_first_state()
@@ -48,32 +48,12 @@ class Stage:
 
     def audit(self, told: list[str]) -> list[dict[str, Any]] | None:
         """The violations that tools/audit finds at rest; None when something that it must see is away."""
-        state, list_told = self.folder / "stack.json", self.folder / "told.txt"
-        state.write_text(json.dumps(self.stack.state()))
-        list_told.write_text("\n".join(told))
-        command = [CHECKOUT / "tools/audit/audit", "--state", state, "--told", list_told, "--at-rest", "--json"]
-        done = subprocess.run(
-            [*command, "--interruptions", str(self.interruptions)], capture_output=True, text=True, check=False
-        )
-        if done.returncode == 2:
+        try:
+            return audit(self.stack, told, self.interruptions).violations
+        except CannotLook:
             return None
-        if done.returncode not in (0, 1):
-            raise RuntimeError(f"audit: {done.stderr}")
-        return json.loads(done.stdout)["violations"]
 
     # ---- the broker -------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def channel(self) -> Iterator[Any]:
-        known = self.stack.state()["rabbitmq"]
-        credentials = pika.PlainCredentials(known["user"], known["password"])
-        connection = pika.BlockingConnection(
-            pika.ConnectionParameters(known["host"], known["port"], credentials=credentials)
-        )
-        try:
-            yield connection.channel()
-        finally:
-            connection.close()
 
     def queues(self) -> list[str]:
         listing = subprocess.run(
@@ -85,20 +65,19 @@ class Stage:
         """The next message of a queue that nobody consumes now."""
 
         def got() -> bytes | None:
-            with self.channel() as channel:
+            with channel_of(self.stack) as channel:
                 return channel.basic_get(queue, auto_ack=True)[2]
 
         return eventually(got, within=10, what=f"a message in {queue}")
 
     def put(self, queue: str, body: bytes) -> None:
-        with self.channel() as channel:
-            properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
-            channel.basic_publish("", queue, body, properties)
+        with channel_of(self.stack) as channel:
+            channel.basic_publish("", queue, body, EVENT)
 
     @contextlib.contextmanager
     def tap(self) -> Iterator[Callable[[str], bytes]]:
         """Copies every event; yields a function that returns the first one of a type."""
-        with self.channel() as channel:
+        with channel_of(self.stack) as channel:
             channel.queue_declare(TAP, exclusive=True)
             channel.queue_bind(TAP, "stoa.events", "#")
             seen: list[tuple[str, bytes]] = []
@@ -207,7 +186,7 @@ class Stage:
 
     def _empty_queues(self) -> None:
         queues = self.queues()
-        with self.channel() as channel:
+        with channel_of(self.stack) as channel:
             # What the killed held comes back to the queues once their connections are gone.
             empty_rounds = 0
             end = time.monotonic() + 20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 
@@ -27,3 +29,12 @@ class Section:
     figures: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
     lines: list[str] = dataclasses.field(default_factory=list)
     violations: list[str] = dataclasses.field(default_factory=list)
+
+
+@contextlib.contextmanager
+def keeping_logs(stack, folder: pathlib.Path) -> Iterator[None]:
+    """What every process of the stack said is in `folder`/logs afterwards, however it ended."""
+    try:
+        yield
+    finally:
+        shutil.copytree(stack.folder / "logs", folder / "logs", dirs_exist_ok=True)

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.resilience.chaos.schedule import SERVERS, SERVICES, Fault
+from stack.services import SERVICES
+
+from tests.resilience.chaos.schedule import SERVERS, Fault
 
 if TYPE_CHECKING:
     from stack import Stack

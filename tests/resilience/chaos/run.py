@@ -6,7 +6,6 @@ import concurrent.futures
 import dataclasses
 import json
 import pathlib
-import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
+from tests.judge import CannotLook, audit, eventually_clean
 from tests.resilience.chaos.buyers import PASSWORD, Buyer, Doors, Market, Shopper
 from tests.resilience.chaos.errands import Errand
 from tests.resilience.chaos.faults import Faults
@@ -21,12 +21,12 @@ from tests.resilience.chaos.load import Gate, Load
 from tests.resilience.chaos.schedule import Bout, Fault
 from tests.resilience.chaos.witness import Witness
 from tests.shop import ADDRESS, SETTLED, Shop
+from tests.steady import uuid_of
 
 if TYPE_CHECKING:
     from stack import Stack
 
 T = TypeVar("T")
-CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 HEAL_SECONDS = 30.0
 BUYERS, SHOPPERS, SCARCE, PLENTY = 48, 24, 8, 16
 SCARCE_STOCK, PLENTY_STOCK = 12, 1_000_000
@@ -58,7 +58,7 @@ def run(stack: Stack, bouts: list[Bout], seed: int, orders: int, per_second: flo
     chaos = Chaos(stack, seed, orders, per_second)
     healed = chaos.faults_under_load(bouts, say)
     say(f"load over: {len(chaos.witness.promised)} orders accepted")
-    rest_seconds, checked, violations = chaos.at_rest(folder)
+    rest_seconds, checked, violations = chaos.at_rest()
     say(f"at rest after {rest_seconds:.1f} s")
     violations = [
         *(f"liveness: not healed {HEAL_SECONDS:.0f} s after {', '.join(map(str, one.bout.faults))}"
@@ -153,37 +153,39 @@ class Chaos:
             time.sleep(POLL_SECONDS)
         return None
 
-    def at_rest(self, folder: pathlib.Path) -> tuple[float, dict[str, int], list[str]]:
+    def at_rest(self) -> tuple[float, dict[str, int], list[str]]:
         """Polls until nothing is violated, for as long as the promise gives (30 s); how long that took, what the
         audit looked at, and what is violated then."""
-        begin = time.monotonic()
-        state, told = folder / "stack.json", folder / "told.txt"
-        state.write_text(json.dumps(self.stack.state()))
-        told.write_text("\n".join(self.witness.promised))
-        while True:
-            late = time.monotonic() - begin > HEAL_SECONDS
-            checked, violations = audit(state, told)
-            violations += not_ready(self.stack) + self._kept_promises()
-            if not violations or late:
-                return time.monotonic() - begin, checked, violations
-            time.sleep(1.0)
+        begin, checked = time.monotonic(), {}
+
+        def look() -> list[str]:
+            nonlocal checked
+            try:
+                report = audit(self.stack, self.witness.promised)
+            except CannotLook as error:
+                return [str(error)]
+            checked = report.checked
+            return report.lines() + not_ready(self.stack) + self._kept_promises()
+
+        violations = eventually_clean(look, HEAL_SECONDS)
+        return time.monotonic() - begin, checked, violations
 
     def _kept_promises(self) -> list[str]:
         """What else was answered 2xx is there once: refunds, cancellations, adjustments; and nobody's order changed."""
         with psycopg.connect(self.stack.dsn("orders")) as db:
-            orders = {row[0]: row[1:] for row in db.execute("SELECT id, customer_id, total_minor, status FROM orders")}
+            orders = {row[0]: row[1:] for row in db.execute("SELECT id::text, customer_id::text, total_minor, status FROM orders")}
         with psycopg.connect(self.stack.dsn("payments")) as db:
-            refunds = {row[0] for row in db.execute("SELECT id FROM refunds")}
+            refunds = {row[0] for row in db.execute("SELECT id::text FROM refunds")}
         with psycopg.connect(self.stack.dsn("products")) as db:
             query = "SELECT reason, count(*), sum(delta)::bigint FROM stock_movements WHERE kind = 'adjustment' GROUP BY 1"
             adjusted = {row[0]: row[1:] for row in db.execute(query)}
-        found = [f"durability: refund {one} was answered 202 and is gone" for one in self.witness.refunds if identity(one) not in refunds]
+        found = [f"durability: refund {one} was answered 202 and is gone" for one in self.witness.refunds if uuid_of(one) not in refunds]
         for promise in self.witness.promised.values():
-            stored = orders.get(identity(promise.order_id))
-            if stored and stored[:2] != (identity(promise.customer), promise.total_minor):
+            stored = orders.get(uuid_of(promise.order_id))
+            if stored and stored[:2] != (uuid_of(promise.customer), promise.total_minor):
                 found.append(f"durability: {promise.order_id} is not the order that was answered")
         for order_id in self.witness.cancels:
-            stored = orders.get(identity(order_id))
+            stored = orders.get(uuid_of(order_id))
             if stored is None or stored[2] not in ("cancelled", "payment_failed"):
                 found.append(f"durability: the cancellation of {order_id} was answered 202, and it is {stored and stored[2]}")
         for reason, delta in self.witness.restocked.items():
@@ -206,22 +208,3 @@ def patiently(prepare: Callable[[], T]) -> T:
 
 def not_ready(stack: Stack) -> list[str]:
     return [f"liveness: {name} {replica} is not ready" for (name, replica), part in stack.parts.items() if not part.ready()]
-
-
-def audit(state: pathlib.Path, told: pathlib.Path) -> tuple[dict[str, int], list[str]]:
-    """What tools/audit looked at, and what it found."""
-    command = [CHECKOUT / "tools/audit/audit", "--state", state, "--told", told, "--at-rest", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        return {}, [f"the audit could not look: {done.stderr[-500:]}"]
-    report = json.loads(done.stdout)
-    found = [f"{one['invariant']}: {one['what']} ({len(one['rows'])}): {str(one['rows'][:3])[:900]}" for one in report["violations"]]
-    return report["checked"], found
-
-
-def identity(type_id: str) -> uuid.UUID:
-    """The UUID in a TypeID: 26 digits of Crockford's base32."""
-    value = 0
-    for digit in type_id.rpartition("_")[2]:
-        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(digit)
-    return uuid.UUID(int=value)

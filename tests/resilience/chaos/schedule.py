@@ -10,7 +10,8 @@ import dataclasses
 import random
 from collections.abc import Iterator
 
-SERVICES = ("user-service", "product-service", "order-service", "payment-service", "notification-service", "api-gateway")
+from stack.services import SERVICES
+
 SERVERS = ("postgres", "rabbitmq", "redis")
 PROCESS_KINDS = ("kill", "stop", "restart", "pause", "slow")
 LINK_KINDS = ("latency", "reset", "bandwidth", "silence", "cut")

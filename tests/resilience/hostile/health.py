@@ -8,7 +8,8 @@ import os
 import pathlib
 from typing import Any
 
-SERVICES = ("api-gateway", "user-service", "product-service", "order-service", "payment-service", "notification-service")
+from stack.services import SERVICES
+
 # Buffers of 1 MiB bodies and of an upload, kept by the allocator; what is kept for ever would be a multiple:
 # the siege sends some 300 MiB and 10,000 connections.
 GROWTH_MIB_MAX = 96

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pika
 import yaml
 
+from tests.broker import channel_of
 from tests.shop import eventually
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
@@ -64,17 +63,6 @@ def poisons(key: str) -> dict[str, bytes]:
         "data of another type": whole(data={"order_id": -1, "amount": {"amount": -(2**63), "currency": "\u0000"}, "user_id": []}),
         "a mebibyte": whole(data={"reservation_id": "A" * 1024 * 1024}),
     }
-
-
-@contextmanager
-def channel_of(stack) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
-    broker = stack.state()["rabbitmq"]
-    credentials = pika.PlainCredentials(broker["user"], broker["password"])
-    connection = pika.BlockingConnection(pika.ConnectionParameters(broker["host"], broker["port"], credentials=credentials))
-    try:
-        yield connection.channel()
-    finally:
-        connection.close()
 
 
 def put(stack) -> dict[str, int]:

@@ -22,7 +22,8 @@ from stack.process import own
 from stack.process import run as run_as_server
 from stack.servers import Postgres
 
-from tests.resilience.lost_time import CHECKOUT, Checker, eventually_none, reconcile
+from tests.judge import CHECKOUT, eventually_clean
+from tests.resilience.lost_time import Checker, reconcile
 from tests.resilience.section import Order, Section
 from tests.shop import Shop, eventually
 from tests.steady import Bought, Steady, outage, uuid_of
@@ -188,7 +189,7 @@ class Backups:
         unnamed = [key for key in lost if key not in told]
         if unnamed:
             self.violations.append(f"reconcile does not name {len(unnamed)} captures that were lost: {unnamed[:3]}")
-        left = eventually_none(lambda: differences(reconcile(self.stack, repair=True)), 30)
+        left = eventually_clean(lambda: differences(reconcile(self.stack, repair=True)), 30)
         if left:
             self.violations.append(f"reconcile --repair leaves {len(left)} differences: {left[:3]}")
         lines = self.statement()
@@ -256,14 +257,14 @@ class Backups:
                 rows = db.execute("SELECT order_id, captured_minor - refunded_minor FROM payments").fetchall()
             return [(str(order_id), kept) for order_id, kept in rows if str(order_id) not in known]
 
-        left = eventually_none(lambda: [order_id for order_id, kept in strangers() if kept], 40)
+        left = eventually_clean(lambda: [order_id for order_id, kept in strangers() if kept], 40)
         if left:
             self.violations.append(f"money is kept for {len(left)} orders that are gone: {left[:3]}")
         return len(strangers())
 
     def audit(self, told: list[str]) -> None:
         checker = Checker(self.stack, self.shop, told, set_back=True)
-        self.violations += eventually_none(checker.violations, within=60)
+        self.violations += eventually_clean(checker.violations, within=60)
         self.measured.mails_unexplained = checker.mails_of_the_lost_time
 
 

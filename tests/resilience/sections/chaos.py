@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import pathlib
 from collections.abc import Collection, Mapping
 
 from stack import Stack
@@ -12,7 +11,8 @@ from stack import Stack
 from tests.resilience.chaos import run as one_run
 from tests.resilience.chaos.run import Healed, Outcome
 from tests.resilience.chaos.schedule import Bout, Fault, schedule
-from tests.resilience.section import Order, Section
+from tests.resilience.section import Order, Section, keeping_logs
+from tests.steady import quantile
 
 TITLE = "seeded chaos"
 SLOWEST_SHOWN = 8
@@ -44,19 +44,9 @@ def run_seed(order: Order, size: Size, seed: int, preset: str = "debug", environ
     text = (f"at order {bout.at_order}: {' and '.join(map(str, bout.faults))}" for bout in bouts)
     (folder / "schedule.txt").write_text("\n".join(text) + "\n")
     with Stack(profile="proof", replicas=2, preset=preset, environment={"*": environment or {}},
-               linked=True, database_disk_megabytes=size.disk_megabytes) as stack:  # fmt: skip
+               linked=True, database_disk_megabytes=size.disk_megabytes) as stack, keeping_logs(stack, folder):  # fmt: skip
         order.say(f"seed {seed}: {size.faults} faults in {len(bouts)} bouts, {size.orders} orders")
-        try:
-            return one_run.run(stack, bouts, seed, size.orders, size.per_second, folder, order.say)
-        finally:
-            keep_logs(stack, folder)
-
-
-def keep_logs(stack: Stack, folder: pathlib.Path) -> None:
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
-    for log in (stack.folder / "logs").glob("*.log"):
-        (logs / log.name).write_bytes(log.read_bytes())
+        return one_run.run(stack, bouts, seed, size.orders, size.per_second, folder, order.say)
 
 
 def run(order: Order) -> Section:
@@ -71,8 +61,8 @@ def run(order: Order) -> Section:
         "orders placed": sum(outcome.orders for outcome in outcomes.values()),
         "orders accepted": sum(len(outcome.witness.promised) for outcome in outcomes.values()),
         "faults": len(faults),
-        "s heal p50": round(share_of(heals, 0.5), 2),
-        "s heal p99": round(share_of(heals, 0.99), 2),
+        "s heal p50": round(quantile(heals, 0.5), 2),
+        "s heal p99": round(quantile(heals, 0.99), 2),
         "s until all was at rest": round(max(outcome.rest_seconds for outcome in outcomes.values()), 1),
     }
     section.lines = [
@@ -91,10 +81,6 @@ def run(order: Order) -> Section:
     return section
 
 
-def share_of(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
 def by_kind(healed: list[Healed]) -> list[str]:
     """A bout's time counts for each of its kinds."""
     times: dict[str, list[float]] = collections.defaultdict(list)
@@ -107,7 +93,7 @@ def by_kind(healed: list[Healed]) -> list[str]:
     lines = ["| fault | times | healed after, p50 | p99 | longest |", "|---|---|---|---|---|"]
     for kind, number in count.most_common():
         heal = sorted(times[kind])
-        shown = [f"{value:.2f} s" for value in (share_of(heal, 0.5), share_of(heal, 0.99), heal[-1])] if heal else ["never"] * 3
+        shown = [f"{value:.2f} s" for value in (quantile(heal, 0.5), quantile(heal, 0.99), heal[-1])] if heal else ["never"] * 3
         lines.append(f"| {kind} | {number} | {' | '.join(shown)} |")
     return lines
 

@@ -18,8 +18,9 @@ import psycopg
 from stack import Stack
 from stack.services import SERVICES
 
+from tests.judge import eventually_clean
 from tests.resilience import next_version
-from tests.resilience.lost_time import Checker, eventually_none, reconcile
+from tests.resilience.lost_time import Checker, reconcile
 from tests.resilience.section import Order, Section
 from tests.shop import Shop, eventually
 from tests.steady import Asked, Bought, Steady, outage, quantile, uuid_of
@@ -271,7 +272,7 @@ class Deploys:
             printed = reconcile(self.stack, repair=True)
             self.order.say(f"reconcile: {printed.strip().splitlines()[-1]}")
         checker = Checker(self.stack, self.shop, [one.order_id for one in left], set_back)
-        self.violations += eventually_none(checker.violations, within=REST_SECONDS)
+        self.violations += eventually_clean(checker.violations, within=REST_SECONDS)
 
 
 def key_of(token: str) -> str:

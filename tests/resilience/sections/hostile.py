@@ -22,7 +22,7 @@ from tests.resilience.hostile.besiege import Siege, besiege
 from tests.resilience.hostile.endpoints import endpoints
 from tests.resilience.hostile.market import Market
 from tests.resilience.hostile.shapes import Shape
-from tests.resilience.section import Order, Section
+from tests.resilience.section import Order, Section, keeping_logs
 from tests.shop import eventually
 
 TITLE = "hostile input"
@@ -163,12 +163,8 @@ def fuzzed(order: Order, section: Section) -> None:
 
 
 def run(order: Order) -> Section:
-    with Stack(profile="proof") as stack:
-        try:
-            siege, slows, poisoned, section = sieged(stack, order)
-        finally:
-            for log in (stack.folder / "logs").glob("*.log"):
-                (order.folder / log.name).write_bytes(log.read_bytes())
+    with Stack(profile="proof") as stack, keeping_logs(stack, order.folder):
+        siege, slows, poisoned, section = sieged(stack, order)
     section.figures = {
         "endpoints": len({endpoint for _, endpoint in siege.met}),
         "shapes": len(siege.shapes),

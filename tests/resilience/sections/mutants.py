@@ -166,7 +166,7 @@ def run(order: Order) -> Section:
     section.violations += [f"{name}: a scenario of no mutant" for name in sorted(set(SCENARIOS) - in_sources)]
     names = [name for name in chosen(order.size) if name in in_sources]
     with Stack(profile="proof", environment=ENVIRONMENT) as stack:
-        stage = Stage(stack, order.folder)
+        stage = Stage(stack)
         clean = {name: control(stage, name, order, section) for name in names}
         runs: dict[str, Run] = {}
         for name in names:

@@ -14,7 +14,6 @@ import collections
 import contextlib
 import dataclasses
 import os
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -23,7 +22,7 @@ from stack import Stack
 
 from tests.judge import eventually_clean, violations
 from tests.resilience.crowd import DOORS, Crowd, Market, Watch, backlog_of
-from tests.resilience.section import Order, Section
+from tests.resilience.section import Order, Section, keeping_logs
 from tests.resilience.soak import Soak
 from tests.shop import Shop
 from tests.steady import Asked, Steady, quantile
@@ -136,12 +135,10 @@ class Overload:
             self.told = 0  # orders of the crowd that were answered 201
             self.order.say("the shop is open" + (", every part behind a link" if linked else ""))
             doors = [self.stack.url("api-gateway", replica) for replica in DOORS]
-            try:
+            with keeping_logs(self.stack, folder):
                 with Steady(doors, witnesses, variants, self.order.seed, WITNESS_RATE) as self.witness:
                     yield shop
                 self.judge()
-            finally:
-                shutil.copytree(self.stack.folder / "logs", folder / "logs")
 
     def recovered(self, what: str, since: float) -> float:
         """Seconds until the first of a row of requests that are answered as if nothing had been."""
