@@ -60,7 +60,23 @@ def refused() -> Refused:
     return note_refusal
 
 
+def pytest_sessionfinish(session) -> None:
+    """Of a worker (pytest-xdist): what it saw goes to whoever prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["looked_at"] = {kind: sorted(things) for kind, things in LOOKED_AT.items()}
+        session.config.workeroutput["refusals"] = lines_of_refusals
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    for kind, things in getattr(node, "workeroutput", {}).get("looked_at", {}).items():
+        LOOKED_AT.setdefault(kind, set()).update(things)
+    lines_of_refusals.extend(getattr(node, "workeroutput", {}).get("refusals", []))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
+    if hasattr(terminalreporter.config, "workeroutput"):
+        return
     if lines_of_refusals:
         REFUSED.write_text("\n".join(sorted(lines_of_refusals)) + "\n")
     if LOOKED_AT:
