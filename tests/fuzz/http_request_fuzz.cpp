@@ -6,12 +6,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace stoa;
   using Parser = http::detail::Parser;
-  std::string_view input = fuzz::text_of(data, size);
-  const std::size_t choice = fuzz::take_choice(input);
-  const std::size_t split = input.empty() ? 0 : choice % input.size();
-  const std::string whole = fuzz::verdict(Parser::Kind::request, input, input.size());
-  require(fuzz::verdict(Parser::Kind::request, input, split) == whole,
-          "a message is the same however its bytes arrive");
+  const std::string_view input =
+      fuzz::same_however_split(Parser::Kind::request, fuzz::text_of(data, size));
 
   Parser parser{Parser::Kind::request, {}};
   std::size_t used = 0;

@@ -4,12 +4,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace stoa;
-  using Parser = http::detail::Parser;
-  std::string_view input = fuzz::text_of(data, size);
-  const std::size_t choice = fuzz::take_choice(input);
-  const std::size_t split = input.empty() ? 0 : choice % input.size();
-  require(fuzz::verdict(Parser::Kind::response, input, split) ==
-              fuzz::verdict(Parser::Kind::response, input, input.size()),
-          "a message is the same however its bytes arrive");
+  fuzz::same_however_split(http::detail::Parser::Kind::response, fuzz::text_of(data, size));
   return 0;
 }

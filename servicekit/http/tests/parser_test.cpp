@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "servicekit/http/client.hpp"
+#include "servicekit/testing/told_messages.hpp"
 
 namespace stoa::http::detail {
 namespace {
@@ -30,40 +31,11 @@ const std::vector<std::string>& samples() {
   return all;
 }
 
-std::string tell(const Message& message) {
-  std::string told{message.target()};
-  told += message.keep_alive() ? " keep" : " close";
-  message.each_header([&](std::string_view name, std::string_view value) {
-    told.append("|").append(name).append("=").append(value);
-  });
-  return told;
-}
-
-/// What a parser makes of two messages' worth of bytes that arrive in two pieces.
+/// What a parser with small limits makes of bytes that arrive in two pieces.
 std::string verdict(const std::string& bytes, std::size_t split) {
   Parser parser{Parser::Kind::request, {.header_bytes_max = 200, .header_count_max = 8}};
-  std::string told;
-  std::size_t start = 0;
-  std::size_t parsed = 0;
-  std::size_t have = split;
-  while (true) {
-    std::size_t used = 0;
-    const auto step = parser.feed(bytes.data() + start, parsed - start, have - start, used);
-    if (step == Parser::Step::bad) return told + "bad " + std::to_string(parser.refusal().status);
-    parsed = start + used;
-    if (step == Parser::Step::head) {
-      told += tell(parser.message());
-      parser.expect_body(body_max, false);
-    } else if (step == Parser::Step::message) {
-      told.append(" body ").append(parser.message().body()).append("\n");
-      parser.begin_next();
-      start = parsed;
-    } else if (have < bytes.size()) {
-      have = bytes.size();
-    } else {
-      return told + "more";
-    }
-  }
+  const auto [messages, refused] = testing_support::told_in_two(parser, bytes, split, body_max);
+  return messages + (refused != 0 ? "bad " + std::to_string(refused) : "more");
 }
 
 TEST(Parser, TellsTheSameHoweverTheBytesAreSplit) {
