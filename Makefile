@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long fuzz bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long fuzz bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test counts
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz: #- gives the parsers whatever they must survive (FUZZ='--seconds 600 json 
 
 bench: ## the figures of this machine (about 10 minutes)
 	@$(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
+
+counts: #- statements, allocations, system calls and bytes by request, and of what each is made
+	@$(root) bash -c 'tools/build debug && python3 -m pytest -q tests/counts --list'
 
 format: ## clang-format over the C++ sources
 	@$(root) bash -c 'git ls-files "*.cpp" "*.hpp" | xargs clang-format-19 -i'
