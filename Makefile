@@ -3,7 +3,7 @@
 root := tools/root exec
 preset ?= debug
 
-.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long fuzz bench unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test counts
+.PHONY: help help-all build check deploy-check promote hooks tidy dev test prove prove-long fuzz bench bench-build bench-check bench-publish bench-sweep unit format up down clean audit logs order stack engine-start engine-stop engine-status cluster cluster-down cluster-status cluster-test counts
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +67,20 @@ prove-long: #- the same with pairs of crash points, three seeds, sanitizers, an 
 fuzz: #- gives the parsers whatever they must survive (FUZZ='--seconds 600 json token')
 	@$(root) tests/fuzz/run $(FUZZ)
 
-bench: ## the figures of this machine (about 10 minutes)
-	@$(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
+bench: ## the figures of this machine (15 minutes; BENCH='--only reads --seconds 5')
+	@STOA_BENCH_IMAGES="$$(bench/images)" $(root) bash -c 'tools/build release && python3 bench/run.py $(BENCH)'
+
+bench-check: ## does a request or an order cost more than bench/budgets.yaml allows? (3 minutes)
+	@$(root) bash -c 'tools/build release && python3 bench/check.py $(BENCH)'
+
+bench-build: #- what a clean build and a changed file take (BENCH=--up: and make up, from nothing)
+	@bench/build $(BENCH)
+
+bench-sweep: #- growth: products, orders, replicas, connections (hours; BENCH='--only products --small')
+	@$(root) bash -c 'tools/build release && python3 bench/sweep.py $(BENCH)'
+
+bench-publish: #- puts the last results into docs/performance.md, with their charts
+	@$(root) bench/publish.py
 
 counts: #- statements, allocations, system calls and bytes by request, and of what each is made
 	@$(root) bash -c 'tools/build debug && python3 -m pytest -q tests/counts --list'

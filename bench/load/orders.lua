@@ -1,6 +1,8 @@
 -- wrk script: POST /api/v1/orders, each with a key of its own.
 -- arguments: TOKENS_FILE VARIANTS_FILE RUN. All buyers (one a line) take turns, so that the limit of ten
 -- open orders a buyer is not what is measured; so do the variants.
+local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+dofile(here .. "counts.lua")
 local counter, thread_id = 0, 0
 local tokens, variants = {}, {}
 local threads = 0
@@ -34,11 +36,4 @@ function request()
     ["content-type"] = "application/json",
     ["idempotency-key"] = run .. "-" .. n,
   }, body)
-end
-
-function done(summary, latency, requests)
-  io.write(string.format('{"requests":%d,"seconds":%.6f,"non_2xx":%d,"socket_errors":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d}\n',
-    summary.requests, summary.duration / 1e6, summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
