@@ -10,6 +10,8 @@
 namespace stoa::http {
 namespace {
 
+constexpr std::size_t usual_headers_bytes = 192;
+
 bool header_safe(std::string_view text) {
   constexpr std::string_view forbidden{"\r\n\0", 3};
   return text.find_first_of(forbidden) == std::string_view::npos;
@@ -74,6 +76,8 @@ std::string_view name(Method method) {
 
 Response& Response::add_header(std::string_view name, std::string_view value) {
   require(header_safe(name) && header_safe(value), "a header holds no CR, LF or NUL");
+  // What one or two of an endpoint's own take, the limits of the gateway behind them.
+  if (headers.empty()) headers.reserve(usual_headers_bytes);
   headers.append(name).append(": ").append(value).append("\r\n");
   return *this;
 }

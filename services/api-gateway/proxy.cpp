@@ -85,18 +85,18 @@ std::string request_headers(const http::Request& request) {
 }
 
 // The server writes its own date and request id.
-std::string answer_headers(std::string_view received) {
-  std::string kept;
-  kept.reserve(received.size());
-  while (!received.empty()) {
-    const std::size_t end = received.find("\r\n") + 2;
-    const std::string_view line = received.substr(0, end);
-    received.remove_prefix(end);
-    const std::string_view name = line.substr(0, line.find(':'));
-    if (equal_ignoring_case(name, "date") || equal_ignoring_case(name, "x-request-id")) continue;
-    kept += line;
+std::string answer_headers(std::string lines) {
+  std::size_t from = 0;
+  while (from < lines.size()) {
+    const std::size_t end = lines.find("\r\n", from) + 2;
+    const auto name = std::string_view{lines}.substr(from, lines.find(':', from) - from);
+    if (equal_ignoring_case(name, "date") || equal_ignoring_case(name, "x-request-id")) {
+      lines.erase(from, end - from);
+    } else {
+      from = end;
+    }
   }
-  return kept;
+  return lines;
 }
 
 std::optional<std::uint64_t> content_length(const http::Request& request) {
@@ -252,7 +252,7 @@ Task<http::Response> Proxy::call(Context context, http::Request request, Destina
   http::Response response{.status = answer.status,
                           .body = std::move(answer.body),
                           .content_type = "",
-                          .headers = answer_headers(answer.headers),
+                          .headers = answer_headers(std::move(answer.headers)),
                           .stream = std::move(answer.stream)};
   response.stream_length = answer.stream_length;
   co_return response;

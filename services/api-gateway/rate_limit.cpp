@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::chrono::seconds window{60};
 constexpr std::array<std::string_view, 5> names{"address", "user", "auth", "orders", "imports"};
+constexpr std::size_t limit_line_max = 64;  // of what is left and for how long
 
 }  // namespace
 
@@ -77,7 +78,9 @@ void RateLimit::count_refused(const http::Request& request, http::Response& resp
 std::string RateLimit::headers(const Taken& taken) const {
   const auto policy = static_cast<std::size_t>(taken.policy);
   const redis::Allowance& allowance = taken.allowance;
-  std::string lines = policy_headers_[policy];
+  std::string lines;
+  lines.reserve(policy_headers_[policy].size() + limit_line_max);
+  lines += policy_headers_[policy];
   lines.append("ratelimit: \"").append(names[policy]).append("\";r=");
   lines.append(std::to_string(std::max<std::int64_t>(allowance.remaining, 0))).append(";t=");
   lines.append(std::to_string(allowance.reset.count())).append("\r\n");

@@ -78,8 +78,9 @@ Task<bool> read_some(ClientConnection* connection) {
   co_return !error;
 }
 
-std::string kept_headers(const Message& message) {
+std::string kept_headers(const Message& message, std::size_t head_bytes) {
   std::string headers;
+  headers.reserve(head_bytes);
   message.each_header([&](std::string_view name, std::string_view value) {
     if (is_hop_by_hop(name)) return;
     headers.append(name).append(": ").append(value).append("\r\n");
@@ -293,7 +294,7 @@ Task<Attempt> run_call(Lease lease, LoopClient::Call* call, const ClientConfig* 
   if (whole) {
     const Message& message = connection.parser.message();
     talk.response.status = message.status();
-    talk.response.headers = kept_headers(message);
+    talk.response.headers = kept_headers(message, connection.parsed);
     talk.response.stream_length =
         message.has_length() ? std::optional{message.length()} : std::nullopt;
     whole = co_await read_answer_body(&talk);

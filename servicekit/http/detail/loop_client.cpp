@@ -141,7 +141,6 @@ Task<ClientResponse> LoopClient::send(std::shared_ptr<LoopClient> self, Call cal
   self->budget_.count_request(started);
   std::vector<bool> tried(self->origins_.size(), false);
   Attempt attempt;
-  attempt.failure = "every address is failing, its breaker is open";
   int repeats = 0;
   while (auto target = self->choose(tried)) {
     attempt = co_await try_once(self, target->origin, &call);
@@ -159,7 +158,12 @@ Task<ClientResponse> LoopClient::send(std::shared_ptr<LoopClient> self, Call cal
     self->metrics_.retries.add();
   }
   self->count(attempt, started);
-  if (!attempt.response) throw Unavailable{self->config_.name + ": " + attempt.failure};
+  if (!attempt.response) {
+    const bool none_asked = attempt.failure.empty();
+    throw Unavailable{
+        self->config_.name + ": " +
+        (none_asked ? "every address is failing, its breaker is open" : attempt.failure)};
+  }
   co_return std::move(*attempt.response);
 }
 

@@ -24,7 +24,7 @@ constexpr std::size_t logged_path_max = 128;
 constexpr std::size_t bits_per_byte = 8;
 constexpr std::int64_t deadline_header_max_ms = 600'000;
 
-std::vector<std::uint8_t> address_bytes(const boost::asio::ip::address& address) {
+AddressBytes address_bytes(const boost::asio::ip::address& address) {
   if (address.is_v4()) {
     const auto bytes = address.to_v4().to_bytes();
     return {bytes.begin(), bytes.end()};
@@ -39,7 +39,7 @@ std::vector<std::uint8_t> address_bytes(const boost::asio::ip::address& address)
   return {bytes.begin(), bytes.end()};
 }
 
-std::optional<std::vector<std::uint8_t>> parse_address(std::string_view text) {
+std::optional<AddressBytes> parse_address(std::string_view text) {
   boost::system::error_code error;
   const auto address = make_address(text, error);
   if (error) return std::nullopt;

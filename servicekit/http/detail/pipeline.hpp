@@ -7,9 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/container/static_vector.hpp>
+
 #include "servicekit/http/detail/exchange.hpp"
 
 namespace stoa::http::detail {
+
+/// Of IPv4 or IPv6, in the order of the network. Held in place: one is made for each request.
+using AddressBytes = boost::container::static_vector<std::uint8_t, 16>;
 
 /// Networks whose X-Forwarded-For counts: single addresses and CIDR blocks.
 class TrustedProxies {
@@ -20,7 +25,7 @@ class TrustedProxies {
 
  private:
   struct Block {
-    std::vector<std::uint8_t> bytes;
+    AddressBytes bytes;
     std::size_t bits;
   };
   std::vector<Block> blocks_;
