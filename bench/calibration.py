@@ -21,7 +21,7 @@ from stack.servers import Postgres
 
 from bench import machine
 from bench.figures import Figure, figure
-from bench.parts import CONNECTIONS, Failed, pids
+from bench.parts import ANSWER_SECONDS, CONNECTIONS, Failed, pids
 
 FILE = '{"id":1}' * 40
 DATABASE = "calibration"
@@ -106,8 +106,8 @@ def nginx(folder: pathlib.Path) -> Iterator[tuple[int, str]]:
 def nginx_us(pid: int, url: str, seconds: int) -> float:
     before = machine.cpu_seconds(pid)
     printed = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url], check=True, capture_output=True, text=True
-    ).stdout
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", f"--timeout={ANSWER_SECONDS}s", url], check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
     if "Non-2xx" in printed or "Socket errors" in printed:
         raise Failed(f"nginx: {printed}")
     return (machine.cpu_seconds(pid) - before) / int(re.search(r"(\d+) requests in", printed)[1]) * 1e6

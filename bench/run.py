@@ -84,7 +84,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--products", type=int, default=10_000)
     parser.add_argument("--buyers", type=int, default=1200)
     parser.add_argument("--small", action="store_true", help="everything once, quickly: does the instrument work?")
-    parser.add_argument("--profile", default="bench", choices=["bench", "test"])
     parser.add_argument("--preset", default="release")
     parser.add_argument("--statements", action="store_true", help="PostgreSQL's time by statement, too (costs some)")
     parser.add_argument("--only", choices=GROUPS, action="append", help="these groups of rows; nothing is recorded")
@@ -96,7 +95,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace, folder: pathlib.Path) -> dict:
     facts = machine.facts()
-    with Stack(profile=chosen.profile, preset=chosen.preset) as stack:
+    with Stack(profile="bench", preset=chosen.preset) as stack:
         market = Market(stack, folder, chosen.products, chosen.buyers)
         bench = Bench(stack, market, rows.Plan(chosen.seconds, chosen.repeats))
         if chosen.statements:

@@ -46,14 +46,14 @@ SMALL = Size((200, 400), (0, 50), (1, 2), (1, 4), 300, rows.Plan(seconds=1, repe
 
 
 class Sweep:
-    def __init__(self, size: Size, profile: str, preset: str) -> None:
-        self._size, self._profile, self._preset = size, profile, preset
+    def __init__(self, size: Size, preset: str) -> None:
+        self._size, self._preset = size, preset
 
     @contextmanager
     def _market(self, replicas: int = 1) -> Iterator[Market]:
         with (
             tempfile.TemporaryDirectory(prefix="stoa-bench-") as folder,
-            Stack(profile=self._profile, preset=self._preset, replicas=replicas) as stack,
+            Stack(profile="bench", preset=self._preset, replicas=replicas) as stack,
         ):
             market = Market(stack, pathlib.Path(folder), self._size.products[0], self._size.buyers, ALL_VARIANTS)
             market.open()
@@ -80,7 +80,6 @@ class Sweep:
                 growth.orders(market, count)
                 found["order accepted"].append((count, rows.accepted(market, self._size.plan)["values"]["all_us"]))
                 say(f"{count} orders, one more accepted", found["order accepted"][-1][1], "µs")
-            saga.audited(market.stack)
         return grown(found, "order accepted", "CPU for one order, as orders add up", "orders there already", "µs")
 
     def replicas(self) -> dict:
@@ -129,11 +128,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, action="append", help="these parts; those measured before stay as they are")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--profile", default="bench", choices=["bench", "test"])
     parser.add_argument("--preset", default="release")
     chosen = parser.parse_args()
     size = SMALL if chosen.small else Size()
-    sweep, facts = Sweep(size, chosen.profile, chosen.preset), machine.facts()
+    sweep, facts = Sweep(size, chosen.preset), machine.facts()
     before = [one for one in results.latest() if one["kind"] == "sweep"]
     measured = dict(before[0]["rows"]) if before else {}
     settings = {"seconds": size.plan.seconds, "repeats": size.plan.repeats}
@@ -146,7 +144,8 @@ def main() -> int:
         found = results.result("sweep", facts, settings, measured)
         if not chosen.small:
             results.append(found)  # each part by itself: the next may be hours away
-    print("\n" + report.text_table(report.rows_of([found], report.read_targets())))
+    if not chosen.small:
+        print("\n" + report.text_table(report.rows_of([found], report.read_targets())))
     return 0
 
 

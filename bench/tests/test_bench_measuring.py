@@ -115,4 +115,4 @@ def test_a_changed_file_is_another_one_each_time(tmp_path):
     for number in range(3):
         builds.change(file, number)
         seen.add(file.read_text())
-    assert len(seen) == 3
+    assert len(seen) == 3 and all(text.startswith("int x;\n") for text in seen)
