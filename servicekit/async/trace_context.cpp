@@ -35,7 +35,13 @@ bool all_zero(std::span<const std::uint8_t> bytes) {
 bool TraceContext::valid() const { return !all_zero(trace_id) && !all_zero(span_id); }
 
 std::string TraceContext::traceparent() const {
-  return "00-" + hex(trace_id) + "-" + hex(span_id) + (sampled ? "-01" : "-00");
+  std::string text{"00-"};
+  text.reserve(traceparent_length);
+  append_hex(text, trace_id);
+  text += '-';
+  append_hex(text, span_id);
+  text += sampled ? "-01" : "-00";
+  return text;
 }
 
 std::string TraceContext::trace_id_hex() const { return hex(trace_id); }

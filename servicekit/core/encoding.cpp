@@ -55,13 +55,17 @@ std::size_t sequence_length(std::string_view text) {
 
 }  // namespace
 
+void append_hex(std::string& out, std::span<const std::uint8_t> bytes) {
+  for (const std::uint8_t byte : bytes) {
+    out += hex_digits[byte >> 4U];
+    out += hex_digits[byte & 0x0FU];
+  }
+}
+
 std::string hex(std::span<const std::uint8_t> bytes) {
   std::string text;
   text.reserve(bytes.size() * 2);
-  for (const std::uint8_t byte : bytes) {
-    text += hex_digits[byte >> 4U];
-    text += hex_digits[byte & 0x0FU];
-  }
+  append_hex(text, bytes);
   return text;
 }
 

@@ -10,6 +10,7 @@ namespace stoa {
 
 /// Lower-case hexadecimal.
 std::string hex(std::span<const std::uint8_t> bytes);
+void append_hex(std::string& out, std::span<const std::uint8_t> bytes);
 
 /// RFC 4648 section 5, without padding.
 std::string base64url(std::string_view bytes);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "servicekit/core/encoding.hpp"
 #include "servicekit/core/require.hpp"
 #include "servicekit/json/json.hpp"
 
@@ -74,7 +75,9 @@ void append_log_line(std::string& out, Instant now, LogLevel level, const LogOri
   append_member(out, "service", origin.service);
   if (!origin.instance.empty()) append_member(out, "instance", origin.instance);
   if (context != nullptr && context->trace.valid()) {
-    append_member(out, "trace_id", std::string_view{context->trace.trace_id_hex()});
+    out += R"(,"trace_id":")";
+    append_hex(out, context->trace.trace_id);
+    out += '"';
   }
   if (context != nullptr && context->request_id) {
     append_member(out, "request_id", std::string_view{*context->request_id});
