@@ -49,6 +49,15 @@ constexpr std::string_view store_if_leased = R"lua(
 
 std::string lease_of(const std::string& key) { return key + ":lease"; }
 
+// Not by an initializer list, which copies the key once more for each list around it.
+std::vector<Command> get_of(const std::string& key) {
+  std::vector<Command> commands(1);
+  commands.front().reserve(2);
+  commands.front().emplace_back("GET");
+  commands.front().push_back(key);
+  return commands;
+}
+
 /// One load that several requests wait for. Lives on one loop.
 struct Flight {
   bool landed = false;
@@ -174,12 +183,11 @@ Task<std::optional<std::string>> Cache::Impl::lead(std::shared_ptr<Impl> impl, C
   Leading leading{own_shard, key};
   std::optional<std::string> lease;
   if (!impl->pending.contains(key)) {
-    std::vector<Command> read{{"GET", key}};
-    const auto cached = co_await shard.link->execute(context, std::move(read));
+    auto cached = co_await shard.link->execute(context, get_of(key));
     if (cached && cached->front()) {
       impl->hits.add();
       leading.hand_out(cached->front());
-      co_return cached->front();
+      co_return std::move(cached->front());
     }
     if (cached) {
       const std::string token = base64url(crypto::random_bytes(lease_token_bytes));

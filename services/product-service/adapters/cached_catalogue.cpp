@@ -30,15 +30,15 @@ std::string packed(const RenderedProduct& product) {
   return text;
 }
 
-std::optional<RenderedProduct> unpacked(const std::string& text) {
+std::optional<RenderedProduct> unpacked(std::string text) {
   const auto first = text.find('\n');
   const auto second = first == std::string::npos ? first : text.find('\n', first + 1);
   if (second == std::string::npos) return std::nullopt;
   const auto status = parse_status(std::string_view{text}.substr(0, first));
   if (!status) return std::nullopt;
-  return RenderedProduct{.status = *status,
-                         .etag = text.substr(first + 1, second - first - 1),
-                         .body = text.substr(second + 1)};
+  std::string etag = text.substr(first + 1, second - first - 1);
+  text.erase(0, second + 1);
+  return RenderedProduct{.status = *status, .etag = std::move(etag), .body = std::move(text)};
 }
 
 Task<std::optional<std::string>> new_generation() { co_return base64url(crypto::random_bytes(9)); }
@@ -56,7 +56,7 @@ Task<std::optional<RenderedProduct>> CachedCatalogue::product(Context context, P
     text = co_await cache_->get(std::move(context), product_key(id), product_ttl, std::move(load));
   }
   if (!text) co_return std::nullopt;
-  co_return unpacked(*text);
+  co_return unpacked(std::move(*text));
 }
 
 Task<std::optional<std::string>> CachedCatalogue::load_product(Context context, ProductId id) {
