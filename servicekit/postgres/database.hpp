@@ -147,6 +147,10 @@ struct DatabaseConfig {
   std::size_t waiting_max = 512;  ///< statements in flight or waiting per loop; beyond: Unavailable
   std::chrono::milliseconds connect_timeout{2'000};
   std::chrono::milliseconds statement_timeout{5'000};
+  /// Every statement is planned once per connection (`plan_cache_mode=force_generic_plan`): for
+  /// services whose statements all go by a key. PostgreSQL itself judges a plan for the two rows of
+  /// this very batch cheaper than one for any number, and plans each batch anew.
+  bool generic_plans = false;
 };
 
 /// PostgreSQL 17 by libpq in pipeline mode. Connects in the background and for ever (backoff with

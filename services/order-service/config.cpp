@@ -24,7 +24,8 @@ Config Config::read(runtime::Environment& environment) {
   Config config{
       .service = runtime::ServiceConfig::read(environment, service_name, default_port),
       .database = {.dsn = environment.dsn("STOA_DATABASE"),
-                   .application_name = std::string{service_name}},
+                   .application_name = std::string{service_name},
+                   .generic_plans = true},
       .broker = messaging::BrokerConfig::read(environment, service_name),
       .service_key = environment.secret("STOA_SERVICE_KEY"),
       .service_jwks = environment.text("STOA_SERVICE_JWKS"),

@@ -90,10 +90,11 @@ int serve() {
   Loops& loops = process.loops();
   telemetry::Telemetry& telemetry = process.telemetry();
 
-  postgres::Database database{
-      loops,
-      {.dsn = config.database_dsn, .application_name = std::string{service_name}},
-      telemetry};
+  postgres::Database database{loops,
+                              {.dsn = config.database_dsn,
+                               .application_name = std::string{service_name},
+                               .generic_plans = true},
+                              telemetry};
   database.start();
   messaging::OutboxRelay relay{
       config.broker, {.service = std::string{service_name}, .dsn = config.database_dsn}, telemetry};

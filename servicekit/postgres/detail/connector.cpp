@@ -150,8 +150,9 @@ Parameters parameters_of(const DatabaseConfig& config) {
   const std::string ours = std::format(
       "-c statement_timeout={} -c idle_in_transaction_session_timeout={} "
       "-c client_connection_check_interval={} -c jit=off -c enable_seqscan=off -c TimeZone=UTC -c "
-      "DateStyle=ISO",
-      config.statement_timeout.count(), idle_in_transaction_ms, client_check_ms);
+      "DateStyle=ISO -c plan_cache_mode={}",
+      config.statement_timeout.count(), idle_in_transaction_ms, client_check_ms,
+      config.generic_plans ? "force_generic_plan" : "auto");
   if (auto* own = find(parameters, "options")) {
     *own = ours + " " + *own;  // a later -c wins
   } else {

@@ -56,6 +56,23 @@ TEST_F(Statements, CarryArraysWithoutReadingTheirTextAsSyntax) {
   EXPECT_EQ(ask(read("SELECT cardinality($1::uuid[])", {array(std::vector<Uuid>{})})), "0");
 }
 
+// Left to itself PostgreSQL keeps judging one plan for ten rows dearer than a new one for one.
+TEST_F(Statements, ArePlannedOnceWhereAServiceSaysSo) {
+  sql("CREATE TABLE keyed (id bigint PRIMARY KEY);"
+      "INSERT INTO keyed SELECT generate_series(1, 50000); ANALYZE keyed");
+  const auto plans_after_ten_calls = [this](bool generic_plans) {
+    open({.pipelines = 1, .pipelines_max = 1, .generic_plans = generic_plans});
+    constexpr std::string_view text =
+        "SELECT count(*) FROM unnest($1::bigint[]) AS w (id) JOIN keyed USING (id)";
+    for (int i = 0; i < 10; ++i) ask(read(text, {array(std::vector<std::int64_t>{i})}));
+    return ask(
+        read("SELECT custom_plans FROM pg_prepared_statements WHERE statement LIKE '%keyed%'"
+             " AND statement LIKE '%unnest%' AND statement NOT LIKE '%custom%'"));
+  };
+  EXPECT_EQ(plans_after_ten_calls(false), "10");
+  EXPECT_EQ(plans_after_ten_calls(true), "0");
+}
+
 TEST_F(Statements, RefuseTextThatWouldBeCutAtItsNul) {
   EXPECT_EQ(ask(read("SELECT $1::text", {std::string("a\0b", 3)})), "22021");
 }

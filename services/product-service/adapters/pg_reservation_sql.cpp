@@ -79,11 +79,13 @@ Query lock_buyer(UserId buyer, ReservationId reservation) {
           .params = {postgres::param(buyer.uuid), postgres::param(reservation.uuid)}};
 }
 
+// As above: a settlement is planned once.
 Query lock_reservations(const std::vector<ReservationId>& reservations) {
   return {.name = "reservation.lock",
           .read_only = false,
           .sql = R"sql(
-            SELECT pg_advisory_xact_lock(key)
+            SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+                   pg_advisory_xact_lock(key)
             FROM (SELECT DISTINCT hashtextextended(id::text, 2) AS key
                   FROM unnest($1::uuid[]) AS w (id) ORDER BY key) AS ordered
           )sql",
