@@ -170,6 +170,10 @@ _MANAGEMENT_LIBRARIES = """rabbitmq_management rabbitmq_management_agent rabbitm
     amqp_client oauth2_client jose base64url""".split()
 
 
+# As the image does: an idle scheduler sleeps. By default it spins a while in the hope of work, on cores
+# that the services share.
+_BROKER_IDLES = "+sbwt none +sbwtdcpu none +sbwtdio none".split()
+
 # Erlang's many threads wait long for their turn where others compile; one that ends is noticed at once.
 _BROKER_READY_SECONDS = 180
 
@@ -237,7 +241,7 @@ class RabbitMq:
         }
         # No port mapper daemon: it would outlive us, and two nodes of one name could not register.
         self.process.start(
-            ["erl", "+W", "w", "-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", "-sname",
+            ["erl", "+W", "w", *_BROKER_IDLES, "-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", "-sname",
              "rabbit@localhost", "-start_epmd", "false", "-erl_epmd_port", str(self._distribution_port),
              "-syslog", "logger", "[]", "-syslog", "syslog_error_logger", "false",
              "-kernel", "prevent_overlapping_partitions", "false"],
