@@ -39,10 +39,8 @@ struct FactColumns {
       reasons.push_back(fact.reason);
       traces.push_back(fact.traceparent);
       subjects.push_back(fact.order.str());
-      closings.push_back(holds_money(fact.result)
-                             ? std::optional{cancel_requested(fact.order, fact.customer,
-                                                              name(CancelReason::expired))}
-                             : std::nullopt);
+      owed_to.push_back(holds_money(fact.result) ? std::optional{fact.customer.str()}
+                                                 : std::nullopt);
     }
   }
 
@@ -53,7 +51,7 @@ struct FactColumns {
   std::vector<std::optional<std::string>> reasons;
   std::vector<std::string> traces;
   std::vector<std::string> subjects;
-  std::vector<std::optional<std::string>> closings;  ///< what is told when nobody knows the order
+  std::vector<std::optional<std::string>> owed_to;  ///< whose money is held for the order
 };
 
 // The domain's table: the statement knows no rule of its own.
@@ -143,7 +141,7 @@ Query apply(const std::vector<PaymentFact>& facts) {
         WITH incoming AS (
           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                                $11::text[], $12::text[])
-            AS fact (event_id, order_id, told_as, result, reason, traceparent, subject, closing)
+            AS fact (event_id, order_id, told_as, result, reason, traceparent, subject, owed_to)
         ), known AS (
           SELECT id, status FROM orders WHERE id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
         ), claimed AS (
@@ -154,11 +152,13 @@ Query apply(const std::vector<PaymentFact>& facts) {
           RETURNING event_id
         ), asked_back AS (
           INSERT INTO outbox (id, type, subject, aggregate_version, data, traceparent)
-          SELECT i.told_as, 'order.cancel_requested', i.subject, 1, i.closing::jsonb,
+          SELECT i.told_as, 'order.cancel_requested', i.subject, 1,
+                 jsonb_build_object('order_id', i.subject, 'customer_id', i.owed_to,
+                                    'reason', $13::text),
                  nullif(i.traceparent, '')
           FROM claimed c
           JOIN incoming i ON i.event_id = c.event_id
-          WHERE i.closing IS NOT NULL AND NOT EXISTS (SELECT FROM known k WHERE k.id = i.order_id)
+          WHERE i.owed_to IS NOT NULL AND NOT EXISTS (SELECT FROM known k WHERE k.id = i.order_id)
         ), moved AS (
           UPDATE orders o
           SET status = rule.to_status, version = o.version + 1, updated_at = now(),
@@ -195,7 +195,8 @@ Query apply(const std::vector<PaymentFact>& facts) {
                  postgres::array(columns.reasons), postgres::array(columns.traces),
                  postgres::array(rules.results), postgres::array(rules.from),
                  postgres::array(rules.to), postgres::array(rules.types),
-                 postgres::array(columns.subjects), postgres::array(columns.closings)},
+                 postgres::array(columns.subjects), postgres::array(columns.owed_to),
+                 std::string{name(CancelReason::expired)}},
   };
 }
 

@@ -8,6 +8,7 @@
 #include "servicekit/testing/private_postgres.hpp"
 #include "servicekit/testing/run.hpp"
 
+#include "services/order-service/adapters/order_events.hpp"
 #include "services/order-service/adapters/pg_order_store.hpp"
 #include "services/order-service/app/orders.hpp"
 #include "services/order-service/tests/fakes.hpp"
@@ -110,6 +111,21 @@ TEST_F(Races, TwinsMakeOneOrderAndAreAnsweredAlike) {
   EXPECT_EQ(sql("SELECT count(*) FROM orders"), "20");
   EXPECT_EQ(sql("SELECT count(*) FROM outbox"), "20");
   EXPECT_EQ(sql("SELECT count(*) FROM idempotency_keys"), "20");
+}
+
+// The one event that SQL writes: it says what the others of its type say.
+TEST_F(Races, ALostOrderIsAskedBackInTheWordsOfACancel) {
+  std::vector<Task<>> tasks;
+  tasks.push_back(apply(&store_, {{.event = uuid(9, 1),
+                                   .order = order_id(1),
+                                   .customer = user_id(1),
+                                   .result = PaymentResult::captured,
+                                   .reason = std::nullopt,
+                                   .traceparent = ""}}));
+  together(std::move(tasks));
+  EXPECT_EQ(sql("SELECT data = '" + cancel_requested(order_id(1), user_id(1), "expired") +
+                "'::jsonb FROM outbox"),
+            "t");
 }
 
 TEST_F(Races, NoOrderStandsOnATombstone) {
