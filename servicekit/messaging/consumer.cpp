@@ -7,6 +7,7 @@
 
 #include <poll.h>
 
+#include "servicekit/async/pacing.hpp"
 #include "servicekit/core/unavailable.hpp"
 #include "servicekit/messaging/detail/amqp_connection.hpp"
 #include "servicekit/messaging/detail/backoff.hpp"
@@ -28,6 +29,8 @@ constexpr milliseconds reconnect_first{100};
 constexpr milliseconds reconnect_max{5'000};
 // Well below half a heartbeat: rabbitmq-c sends its own only when it is called.
 constexpr milliseconds turn_max{500};
+// How long what arrives beside a batch may stay in the socket.
+constexpr milliseconds unread_max{50};
 constexpr milliseconds confirm_timeout{10'000};
 constexpr milliseconds stop_grace{8'000};
 constexpr milliseconds stop_check{5};
@@ -78,6 +81,8 @@ struct Consumer::Impl {
   void serve_session(detail::Backoff& backoff);
   bool await_queue(detail::AmqpConnection& connection);
   void turn(detail::AmqpConnection& connection);
+  void wait_for_work(detail::AmqpConnection& connection);
+  bool batch_is_ready(detail::AmqpConnection& connection) const;
   void hand_over(detail::AmqpConnection& connection);
   void take_outcome(detail::AmqpConnection& connection);
   void finish(detail::AmqpConnection& connection);
@@ -101,6 +106,7 @@ struct Consumer::Impl {
 
   // Of the broker's thread alone.
   std::vector<InHand> batch_;
+  Pacing pacing_;
   bool busy_ = false;  // a batch is on the loop
   std::uint64_t batch_session_ = 0;
   std::size_t next_address_ = 0;
@@ -188,10 +194,28 @@ bool Consumer::Impl::await_queue(detail::AmqpConnection& connection) {
 }
 
 void Consumer::Impl::turn(detail::AmqpConnection& connection) {
-  connection.wait({shared_->wakeup.fd()}, turn_max);
-  shared_->wakeup.drain();
+  wait_for_work(connection);
   take_outcome(connection);
-  if (!busy_ && !connection.deliveries().empty()) hand_over(connection);
+  if (batch_is_ready(connection)) hand_over(connection);
+}
+
+// While a batch is on the loop, or gathers, a message more changes nothing: those that come are
+// read from the socket together.
+void Consumer::Impl::wait_for_work(detail::AmqpConnection& connection) {
+  const bool gathers = !busy_ && !connection.deliveries().empty();
+  if (!busy_ && !gathers) {
+    connection.wait({shared_->wakeup.fd()}, turn_max);
+    shared_->wakeup.drain();
+    return;
+  }
+  rest(gathers ? pacing_.left(Pacing::Clock::now()) : unread_max);
+  connection.dispatch();
+}
+
+bool Consumer::Impl::batch_is_ready(detail::AmqpConnection& connection) const {
+  const std::size_t waiting = connection.deliveries().size();
+  if (busy_ || waiting == 0) return false;
+  return waiting >= options_.batch_max || Pacing::Clock::now() >= pacing_.next();
 }
 
 void Consumer::Impl::hand_over(detail::AmqpConnection& connection) {
@@ -211,6 +235,7 @@ void Consumer::Impl::hand_over(detail::AmqpConnection& connection) {
     }
     batch_.push_back(std::move(item));
   }
+  pacing_.begin(Pacing::Clock::now(), batch_.size());
   batch_session_ = shared_->session.load();
   if (events.empty()) return finish(connection);
   lag_.set(std::chrono::duration<double>(now() - events.back().time).count());

@@ -8,12 +8,14 @@
 
 #include <poll.h>
 
+#include "servicekit/async/pacing.hpp"
 #include "servicekit/core/type_id.hpp"
 #include "servicekit/core/unavailable.hpp"
 #include "servicekit/messaging/detail/amqp_connection.hpp"
 #include "servicekit/messaging/detail/backoff.hpp"
 #include "servicekit/messaging/detail/envelope.hpp"
 #include "servicekit/messaging/detail/outbox_table.hpp"
+#include "servicekit/messaging/detail/read_floor.hpp"
 #include "servicekit/messaging/detail/topology.hpp"
 #include "servicekit/messaging/detail/wakeup.hpp"
 #include "servicekit/messaging/messaging.hpp"
@@ -36,6 +38,8 @@ constexpr milliseconds confirm_timeout{10'000};
 constexpr milliseconds fill_period{5'000};
 // While messages are in flight, commits that follow each other closely share one read.
 constexpr milliseconds read_spacing{2};
+// What is confirmed waits this long for a read to be deleted with.
+constexpr milliseconds forget_spacing{20};
 constexpr milliseconds notify_spacing{2};
 constexpr milliseconds stop_grace{3'000};
 constexpr milliseconds stop_check{5};
@@ -57,10 +61,10 @@ struct OutboxRelay::Impl {
   void stand_by();
   void connect_broker();
   void relay();
-  bool read_is_due() const;
+  bool full() const { return in_flight_.size() >= options_.batch_max * batches_in_flight_max; }
   Clock::time_point next_read() const;
+  void wait_for_work();
   void read_and_publish();
-  void forget_unconfirmed(const std::vector<detail::OutboxRow>& rows);
   void publish(detail::OutboxRow row);
   void settle();
   void hold(const std::string& type, std::string_view why);
@@ -105,6 +109,8 @@ struct OutboxRelay::Impl {
   std::unordered_map<std::uint64_t, InFlight> in_flight_;
   std::vector<std::int64_t> confirmed_;  // their numbers in the outbox
   std::map<std::string, Held> held_;
+  Pacing pacing_;
+  detail::ReadFloor floor_;
   milliseconds poll_;
   Clock::time_point last_read_{};
   Clock::time_point fill_due_{};
@@ -196,14 +202,14 @@ void OutboxRelay::Impl::connect_broker() {
 void OutboxRelay::Impl::drop_broker() {
   broker_.reset();
   in_flight_.clear();
+  floor_.reset();
   connected_.set(0);
 }
 
 void OutboxRelay::Impl::relay() {
   look_at_held();
-  if (read_is_due()) read_and_publish();
-  const auto timeout = std::min(turn_max, until(next_read()));
-  broker_->wait({wakeup_.fd(), table_->fd()}, timeout);
+  if (Clock::now() >= next_read()) read_and_publish();
+  wait_for_work();
   if (wakeup_.drain()) woken_ = true;
   if (table_->take_notification()) woken_ = true;
   settle();
@@ -213,20 +219,33 @@ void OutboxRelay::Impl::relay() {
 }
 
 Clock::time_point OutboxRelay::Impl::next_read() const {
-  if (in_flight_.size() >= options_.batch_max * batches_in_flight_max) {
-    return Clock::time_point::max() - turn_max;
-  }
-  const bool wanted = woken_ || more_ || !confirmed_.empty();
-  if (!wanted) return last_read_ + poll_;
-  return in_flight_.empty() ? last_read_ : last_read_ + read_spacing;
+  if (full()) return Clock::time_point::max() - turn_max;
+  const auto soonest = in_flight_.empty() ? last_read_ : last_read_ + read_spacing;
+  if (more_) return soonest;
+  if (woken_) return std::max(soonest, pacing_.next());
+  return last_read_ + (confirmed_.empty() ? poll_ : std::min(poll_, forget_spacing));
 }
 
-bool OutboxRelay::Impl::read_is_due() const { return Clock::now() >= next_read(); }
+// Nothing that happens brings a read forward that only waits for its time: this thread sleeps then,
+// and takes everything that came meanwhile at once.
+void OutboxRelay::Impl::wait_for_work() {
+  const auto timeout = std::min(turn_max, until(next_read()));
+  if ((woken_ || more_) && !full()) {
+    std::this_thread::sleep_for(timeout);
+    return broker_->dispatch();
+  }
+  broker_->wait({wakeup_.fd(), table_->fd()}, timeout);
+}
 
 void OutboxRelay::Impl::read_and_publish() {
-  detail::OutboxTable::Wanted wanted{
-      .forget = confirmed_, .in_flight = {}, .held = {}, .count_max = options_.batch_max};
-  for (const auto& [sequence, item] : in_flight_) wanted.in_flight.push_back(item.seq);
+  detail::OutboxTable::Wanted wanted{.forget = confirmed_,
+                                     .above = floor_.above(Clock::now()),
+                                     .in_flight = {},
+                                     .held = {},
+                                     .count_max = options_.batch_max};
+  for (const auto& [sequence, item] : in_flight_) {
+    if (item.seq > wanted.above) wanted.in_flight.push_back(item.seq);
+  }
   for (const auto& [type, held] : held_) wanted.held.push_back(type);
   const bool asked = std::exchange(woken_, false) || !confirmed_.empty();
   if (!confirmed_.empty()) runtime::crash_point("outbox.before_delete");
@@ -235,6 +254,8 @@ void OutboxRelay::Impl::read_and_publish() {
   confirmed_.clear();
 
   last_read_ = Clock::now();
+  pacing_.begin(last_read_, rows.size());
+  floor_.read_up_to(rows.empty() ? 0 : rows.back().seq, last_read_);
   more_ = rows.size() == options_.batch_max;
   if (!rows.empty() || asked) {
     poll_ = options_.poll_min;
@@ -242,17 +263,12 @@ void OutboxRelay::Impl::read_and_publish() {
     poll_ = std::min(poll_ * 2, options_.poll_max);
   }
   if (rows.empty()) return;
-  if (runtime::mutant<"outbox.delete_before_confirm">()) forget_unconfirmed(rows);
+  if (runtime::mutant<"outbox.delete_before_confirm">()) table_->forget(rows);
   runtime::crash_point("outbox.before_publish");
+  broker_->hold_back(true);
   for (auto& row : rows) publish(std::move(row));
+  broker_->hold_back(false);
   runtime::crash_point("outbox.after_publish");
-}
-
-// Of a mutant: what dies with this process is told to nobody.
-void OutboxRelay::Impl::forget_unconfirmed(const std::vector<detail::OutboxRow>& rows) {
-  detail::OutboxTable::Wanted wanted{.forget = {}, .in_flight = {}, .held = {}, .count_max = 0};
-  for (const detail::OutboxRow& row : rows) wanted.forget.push_back(row.seq);
-  table_->forget_and_read(wanted);
 }
 
 void OutboxRelay::Impl::publish(detail::OutboxRow row) {
@@ -316,6 +332,7 @@ void OutboxRelay::Impl::look_at_held() {
     } else if (has_queues(item->first)) {
       telemetry_.info("outbox_released", {{"type", item->first}});
       item = held_.erase(item);
+      floor_.reset();
       woken_ = true;
     } else {
       item->second.until = now + item->second.backoff.next();
@@ -352,7 +369,7 @@ void OutboxRelay::Impl::finish() {
   try {
     broker_->settle(stop_grace);
     settle();
-    table_->forget_and_read({.forget = confirmed_, .in_flight = {}, .held = {}, .count_max = 0});
+    table_->forget_and_read({.forget = confirmed_, .in_flight = {}, .held = {}});
   } catch (const Unavailable& failure) {
     telemetry_.warn("outbox_stopped_early", {{"detail", failure.what()}});
   }

@@ -260,6 +260,11 @@ std::uint64_t AmqpConnection::publish(const Publication& publication) {
   return next_sequence_++;
 }
 
+void AmqpConnection::hold_back(bool held) const {
+  const int corked = held ? 1 : 0;
+  ::setsockopt(amqp_get_sockfd(state_.get()), IPPROTO_TCP, TCP_CORK, &corked, sizeof corked);
+}
+
 std::chrono::steady_clock::time_point AmqpConnection::oldest_unsettled() const {
   return unsettled_.empty() ? std::chrono::steady_clock::time_point::max()
                             : unsettled_.begin()->second;

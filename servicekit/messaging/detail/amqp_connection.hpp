@@ -76,6 +76,9 @@ class AmqpConnection {
 
   /// Sends and returns the sequence number by which settled() speaks of it.
   std::uint64_t publish(const Publication& publication);
+  /// What is published from now on leaves together when the holding back ends, in as few segments
+  /// as it fits in: the broker is woken once. The system sends it after 200 ms anyhow.
+  void hold_back(bool held) const;
   std::size_t unsettled() const { return unsettled_.size(); }
   std::chrono::steady_clock::time_point oldest_unsettled() const;
 

@@ -15,8 +15,12 @@ constexpr std::chrono::milliseconds answer_timeout{4'000};
 constexpr const char* try_lock_sql = "SELECT pg_try_advisory_lock(6013526535396978786)";
 constexpr const char* listen_sql = "LISTEN stoa_outbox";
 constexpr const char* notify_sql = "NOTIFY stoa_outbox";
-// A lost deletion only publishes a row once more, which every inbox absorbs: no fsync for it.
-constexpr const char* settings_sql = "SET synchronous_commit = off";
+// A lost deletion only publishes a row once more, which every inbox absorbs: no fsync for it. The
+// two statements below go by the table's key whatever it holds, and are planned once.
+constexpr const char* settings_sql =
+    "SELECT set_config('synchronous_commit', 'off', false), set_config('jit', 'off', false),"
+    " set_config('enable_seqscan', 'off', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false)";
 
 // One statement for both halves of a turn. It sees one snapshot, in which what it deletes is still
 // there: hence the exclusion by number.
@@ -26,7 +30,7 @@ constexpr const char* read_sql = R"sql(
   SELECT seq, id, (extract(epoch FROM created_at) * 1000)::bigint, type, subject,
          aggregate_version, data, traceparent
   FROM outbox
-  WHERE seq <> ALL($2::bigint[]) AND type <> ALL($3::text[])
+  WHERE seq > $5::bigint AND seq <> ALL($2::bigint[]) AND type <> ALL($3::text[])
   ORDER BY seq
   LIMIT $4
 )sql";
@@ -130,8 +134,9 @@ int OutboxTable::fd() const { return PQsocket(connection_.get()); }
 
 std::vector<OutboxRow> OutboxTable::forget_and_read(const Wanted& wanted) {
   const Answer answer = run_prepared(
-      read_name, {number_array(wanted.forget), number_array(wanted.in_flight, wanted.forget),
-                  text_array(wanted.held), std::to_string(wanted.count_max)});
+      read_name,
+      {number_array(wanted.forget), number_array(wanted.in_flight, wanted.forget),
+       text_array(wanted.held), std::to_string(wanted.count_max), std::to_string(wanted.above)});
   std::vector<OutboxRow> rows;
   pg_result* result = answer.get();
   rows.reserve(static_cast<std::size_t>(PQntuples(result)));
@@ -148,6 +153,12 @@ std::vector<OutboxRow> OutboxTable::forget_and_read(const Wanted& wanted) {
                     .traceparent = std::string{field(result, i, 7)}});
   }
   return rows;
+}
+
+void OutboxTable::forget(const std::vector<OutboxRow>& rows) {
+  Wanted wanted;
+  for (const OutboxRow& row : rows) wanted.forget.push_back(row.seq);
+  forget_and_read(wanted);
 }
 
 OutboxFill OutboxTable::fill(std::int64_t rows_max) {

@@ -64,12 +64,15 @@ class OutboxTable {
 
   struct Wanted {
     std::vector<std::int64_t> forget;     ///< confirmed: deleted in the same statement
+    std::int64_t above = 0;               ///< read rows with a higher number only
     std::vector<std::int64_t> in_flight;  ///< published, not confirmed: not read again
     std::vector<std::string> held;        ///< types that have no queue just now
     std::size_t count_max = 0;
   };
   /// The oldest rows that can be published.
   std::vector<OutboxRow> forget_and_read(const Wanted& wanted);
+  /// Of a mutant: what is read and not confirmed dies with this process, told to nobody.
+  void forget(const std::vector<OutboxRow>& rows);
 
   OutboxFill fill(std::int64_t rows_max);
 

@@ -60,6 +60,32 @@ TEST_F(ConsumerTest, HandsOverWhatWasPublishedAndAcksIt) {
   EXPECT_EQ(first.data, R"({"n":0})");
 }
 
+TEST_F(ConsumerTest, GathersWhatComesInCompany) {
+  constexpr std::uint16_t count = 400;
+  std::atomic<int> batches{0};
+  Recorder recorder;
+  const auto inner = recorder.handler();
+  const auto consumer = consume([&](Context context, std::vector<Event> events) {
+    ++batches;
+    return inner(std::move(context), std::move(events));
+  });
+  publish_all(numbered(0, count), "payment-service");
+  ASSERT_TRUE(eventually([&] { return recorder.count() == count; }));
+  batches = 0;
+
+  // One by one, but closely: the first few are handed over as they come, and then in company.
+  detail::AmqpConnection connection{broker_for("payment-service"), 0, "test"};
+  for (std::uint16_t n = count; n < 2 * count; ++n) {
+    connection.publish(publication(event_number(n)));
+    std::this_thread::sleep_for(500us);
+  }
+  connection.settle(10s);
+  ASSERT_TRUE(eventually([&] { return recorder.count() == 2 * count; }));
+  stop(*consumer);
+
+  EXPECT_LT(batches, count / 4);
+}
+
 TEST_F(ConsumerTest, PutsTheSpanOfEachEventUnderTheTraceItCameWith) {
   Recorder recorder;
   const auto consumer = consume(recorder.handler());

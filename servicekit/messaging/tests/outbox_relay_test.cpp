@@ -1,6 +1,7 @@
 #include <atomic>
 #include <memory>
 
+#include "servicekit/messaging/detail/read_floor.hpp"
 #include "servicekit/messaging/tests/fixture.hpp"
 #include "servicekit/postgres/database.hpp"
 #include "servicekit/testing/private_postgres.hpp"
@@ -114,6 +115,26 @@ TEST_F(OutboxRelayTest, FindsByPollingWhatNobodyWokeItFor) {
   write(0, 1);
 
   EXPECT_TRUE(eventually([&] { return rows() == "0"; }));
+}
+
+// Numbers are given before commits: a row of a slow transaction is below all that was read since.
+TEST_F(OutboxRelayTest, FindsARowThatWasCommittedLongAfterItsNumberWasGiven) {
+  const auto relaying = relay(options());
+  ASSERT_TRUE(eventually([&] { return active(); }));
+  sql("SELECT setval(pg_get_serial_sequence('outbox', 'seq'), 1000)");
+  const auto floor_is_up = std::chrono::steady_clock::now() + 4 * detail::ReadFloor::late_max;
+  int written = 0;
+  ASSERT_TRUE(eventually([&] {
+    write(written, written + 1);
+    ++written;
+    return std::chrono::steady_clock::now() > floor_is_up && rows() == "0";
+  }));
+
+  sql("INSERT INTO outbox (seq, id, type, subject, aggregate_version, data) "
+      "OVERRIDING SYSTEM VALUE VALUES (7, gen_random_uuid(), 'payment.captured', 'late', 1, '{}')");
+
+  EXPECT_TRUE(eventually([&] { return rows() == "0"; }));
+  EXPECT_EQ(length(results), static_cast<std::size_t>(written) + 1);
 }
 
 TEST_F(OutboxRelayTest, OneIsActiveAndTheOtherHandsOnItsWakeUps) {
