@@ -18,6 +18,7 @@ from stack import Stack
 
 from bench.parts import CHECKOUT, Failed
 from tests.shop import Person, Shop, eventually
+from tests.type_id import type_id
 
 DATABASES = ["users", "products", "orders", "payments", "notifications"]
 SEED = 42
@@ -26,26 +27,9 @@ IMPORT_SECONDS = 1800
 LIST_PAGE = 20
 NEW_LISTS = 400_000
 NEW_LISTS_A_ROUND = 100_000  # a round begins so far behind the one before, whose pages are cached for ten seconds
-CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 SIGN_UPS_AT_ONCE = 4
 PATIENCE = 10
 PASSWORD = "correct horse battery"
-
-
-def type_id(prefix: str, text: str) -> str:
-    """TypeID 0.3: Crockford base32 of the 128 bits, 26 characters."""
-    number, digits = uuid.UUID(text).int, ""
-    for _ in range(26):
-        digits = CROCKFORD[number & 31] + digits
-        number >>= 5
-    return f"{prefix}_{digits}"
-
-
-def uuid_of(type_id_text: str) -> str:
-    number = 0
-    for digit in type_id_text.rpartition("_")[2]:
-        number = number * 32 + CROCKFORD.index(digit)
-    return str(uuid.UUID(int=number))
 
 
 def cursor(key: str, created_us: int, product: str) -> str:

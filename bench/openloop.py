@@ -15,10 +15,11 @@ from collections.abc import Sequence
 import psycopg
 
 from bench.figures import figure, quantile
-from bench.market import Market, uuid_of
+from bench.market import Market
 from bench.parts import Failed
 from bench.rows import Plan, wait_until_settled
 from tests.shop import ADDRESS
+from tests.type_id import uuid_of
 
 A_SECOND = 100
 SENDERS = 32  # at least as many as are under way at once, or they would close the loop

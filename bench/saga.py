@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pika
 import psycopg
+from pika.adapters.blocking_connection import BlockingChannel
 from stack import Stack
 from stack.services import SERVICES
 
@@ -22,6 +23,7 @@ from bench.figures import Round, growing, round_seconds, rounded, row
 from bench.market import Market
 from bench.parts import CHECKOUT, SERVERS, Failed
 from bench.rows import UNDER_WAY, Plan, post_orders, room, under_way, wait_until_settled
+from tests.broker import channel_of
 from tests.judge import audit, eventually_clean
 
 PROBE_SECONDS = 5
@@ -35,24 +37,14 @@ HOPELESS_SECONDS = 4.0  # of work in one queue: it will not come back
 PACED_CONNECTIONS = 64
 
 
-class Queues:
-    """Messages ready or unconfirmed in the queues of work, by the broker's own count."""
+def queues_of_work() -> list[str]:
+    listing = subprocess.run([CHECKOUT / "tools/topology/topology", "queues"], check=True, capture_output=True, text=True).stdout
+    return [line.split()[0] for line in listing.splitlines() if line.split()[1] == "work"]
 
-    def __init__(self, stack: Stack) -> None:
-        broker = stack.state()["rabbitmq"]
-        listing = subprocess.run(
-            [CHECKOUT / "tools/topology/topology", "queues"], check=True, capture_output=True, text=True
-        ).stdout
-        self._names = [line.split()[0] for line in listing.splitlines() if line.split()[1] == "work"]
-        self._connection = pika.BlockingConnection(pika.ConnectionParameters(
-            broker["host"], broker["port"], credentials=pika.PlainCredentials(broker["user"], broker["password"])))
-        self._channel = self._connection.channel()
 
-    def messages(self) -> int:
-        return sum(self._channel.queue_declare(name, passive=True).method.message_count for name in self._names)
-
-    def close(self) -> None:
-        self._connection.close()
+def messages_in(channel: BlockingChannel, queues: list[str]) -> int:
+    """Ready or unconfirmed, by the broker's own count."""
+    return sum(channel.queue_declare(name, passive=True).method.message_count for name in queues)
 
 
 class Watch:
@@ -82,11 +74,10 @@ class Watch:
                     name: open_things.enter_context(psycopg.connect(self._stack.dsn(name), autocommit=True))
                     for name in UNDER_WAY
                 }
-                queues = Queues(self._stack)
-                open_things.callback(queues.close)
+                channel, queues = open_things.enter_context(channel_of(self._stack)), queues_of_work()
                 self._looking.set()
                 while not self._ended.wait(self._every_seconds):
-                    self.samples.append(under_way(databases) | {"messages": queues.messages()})
+                    self.samples.append(under_way(databases) | {"messages": messages_in(channel, queues)})
         except (psycopg.Error, pika.exceptions.AMQPError, OSError) as error:
             self._failure = error
         finally:

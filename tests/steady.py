@@ -138,14 +138,6 @@ def outage(asked: list[Asked]) -> float:
     return max(one.answered for one in failed) - min(one.due for one in failed) if failed else 0.0
 
 
-def uuid_of(type_id: str) -> str:
-    """The UUID inside a TypeID ("ord_…")."""
-    value = 0
-    for character in type_id.rpartition("_")[2]:
-        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(character)
-    return str(uuid.UUID(int=value))
-
-
 class Steady:
     """Runs from `with` on until its end. `asked` and `bought` grow meanwhile."""
 

@@ -12,12 +12,13 @@ from bench import builds, calibration, machine, market, openloop, rows, saga, sw
 from bench.figures import figure
 from bench.parts import CHECKOUT, Failed
 from bench.results import commit
+from tests.type_id import type_id, uuid_of
 
 
 def test_ids_are_told_as_the_services_tell_them():
     text = "0190f4c0-7d3a-7b1c-9c1d-0123456789ab"
-    assert market.uuid_of(market.type_id("ord", text)) == text
-    assert market.type_id("ord", str(uuid.UUID(int=0))) == "ord_" + "0" * 26
+    assert uuid_of(type_id("ord", text)) == text
+    assert type_id("ord", str(uuid.UUID(int=0))) == "ord_" + "0" * 26
 
 
 def test_a_cursor_differs_for_each_place():

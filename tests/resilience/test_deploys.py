@@ -9,7 +9,8 @@ from stack.services import SERVICES
 
 from tests.resilience.section import Order
 from tests.resilience.sections import deploys
-from tests.steady import Asked, outage, quantile, schedule, uuid_of
+from tests.steady import Asked, outage, quantile, schedule
+from tests.type_id import uuid_of
 
 VARIANTS = ["var_1", "var_2", "var_3"]
 

@@ -21,7 +21,7 @@ from tests.resilience.chaos.load import Gate, Load
 from tests.resilience.chaos.schedule import Bout, Fault
 from tests.resilience.chaos.witness import Witness
 from tests.shop import ADDRESS, SETTLED, Shop
-from tests.steady import uuid_of
+from tests.type_id import uuid_of
 
 if TYPE_CHECKING:
     from stack import Stack

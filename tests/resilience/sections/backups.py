@@ -26,7 +26,8 @@ from tests.judge import CHECKOUT, eventually_clean
 from tests.resilience.lost_time import Checker, reconcile
 from tests.resilience.section import Order, Section
 from tests.shop import Shop, eventually
-from tests.steady import Bought, Steady, outage, uuid_of
+from tests.steady import Bought, Steady, outage
+from tests.type_id import uuid_of
 
 TITLE = "backups and the way back"
 

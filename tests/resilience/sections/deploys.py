@@ -23,7 +23,8 @@ from tests.resilience import next_version
 from tests.resilience.lost_time import Checker, reconcile
 from tests.resilience.section import Order, Section
 from tests.shop import Shop, eventually
-from tests.steady import Asked, Bought, Steady, outage, quantile, uuid_of
+from tests.steady import Asked, Bought, Steady, outage, quantile
+from tests.type_id import uuid_of
 
 TITLE = "deploys under load"
 
