@@ -22,8 +22,8 @@ violations 1
 def test_the_simulated_saga_holds(tmp_path):
     section = simulation.run(Order(seed=1, size="short", folder=tmp_path))
     assert section.violations == []
-    assert int(section.figures["steps"].replace(",", "")) >= 100_000
-    assert int(section.figures["orders"].replace(",", "")) >= 300
+    assert int(section.figures["steps"].replace(",", "")) >= 400_000
+    assert int(section.figures["orders"].replace(",", "")) >= 1_000
     assert int(section.figures["faults"].replace(",", "")) >= 1_000
 
 
