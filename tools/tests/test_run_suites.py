@@ -43,6 +43,15 @@ def test_all_suites_run(tmp_path: pathlib.Path) -> None:
     assert sorted(line.split(":")[0] for line in said.splitlines()) == ["one", "three", "two"]
 
 
+def test_a_long_suite_runs_in_shards_of_which_each_has_its_result(tmp_path: pathlib.Path) -> None:
+    says = 'echo "shard $GTEST_SHARD_INDEX of $GTEST_TOTAL_SHARDS"\n'
+    code, said, reasons = run(tmp_path, messaging_test=says + GOOD, other=says + GOOD)
+    assert (code, reasons) == (0, {"messaging_test.1": "", "messaging_test.2": "", "other": ""})
+    assert sorted(line for line in said.splitlines() if line.startswith("shard")) == [
+        "shard 0 of 1", "shard 0 of 2", "shard 1 of 2",
+    ]  # fmt: skip
+
+
 def test_only_the_named_ones_run(tmp_path: pathlib.Path) -> None:
     code, _, reasons = run(tmp_path, "two", one="exit 1\n", two=GOOD)
     assert (code, reasons) == (0, {"two": ""})
