@@ -202,13 +202,12 @@ void Consumer::Impl::turn(detail::AmqpConnection& connection) {
 // While a batch is on the loop, or gathers, a message more changes nothing: those that come are
 // read from the socket together.
 void Consumer::Impl::wait_for_work(detail::AmqpConnection& connection) {
-  const bool gathers = !busy_ && !connection.deliveries().empty();
-  if (!busy_ && !gathers) {
+  if (!busy_ && connection.deliveries().empty()) {
     connection.wait({shared_->wakeup.fd()}, turn_max);
     shared_->wakeup.drain();
     return;
   }
-  rest(gathers ? pacing_.left(Pacing::Clock::now()) : unread_max);
+  rest(busy_ ? unread_max : pacing_.left(Pacing::Clock::now()));
   connection.dispatch();
 }
 
