@@ -7,6 +7,7 @@ import psycopg
 from bench.figures import round_seconds
 from bench.market import Market
 from bench.rows import post_orders, room, wait_until_settled
+from tests.under_way import UNDER_WAY
 
 ORDERS_SETTLED_SECONDS = 600
 BATCH = 20_000  # products of one transaction
@@ -62,7 +63,7 @@ def orders(market: Market, count: int) -> None:
         wait_until_settled(market.stack, ORDERS_SETTLED_SECONDS)
         a_second = counted["requests"] / counted["seconds"]
         seconds = round_seconds(a_second, min(left, room(market)), 60)
-    for database in ("orders", "products", "payments", "notifications"):
+    for database in UNDER_WAY:
         with psycopg.connect(market.stack.dsn(database, "postgres"), autocommit=True) as db:
             db.execute("VACUUM (ANALYZE)")
 

@@ -15,12 +15,12 @@ import uuid
 
 import psycopg
 from stack import Stack
+from stack.services import SERVICES_WITH_DATABASE
 
 from bench.parts import CHECKOUT, Failed
 from tests.shop import Person, Shop, eventually
 from tests.type_id import type_id
 
-DATABASES = ["users", "products", "orders", "payments", "notifications"]
 SEED = 42
 OPEN_ORDERS_MAX = 10  # of one buyer: product-service's open_reservations_max
 IMPORT_SECONDS = 1800
@@ -88,7 +88,7 @@ class Market:
 
     def analyse(self) -> None:
         """What autovacuum does within a minute of such a change."""
-        for database in DATABASES:
+        for database in SERVICES_WITH_DATABASE.values():
             with psycopg.connect(self.stack.dsn(database, "postgres"), autocommit=True) as db:
                 db.execute("ANALYZE")
 

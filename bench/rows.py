@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 from stack import Stack
@@ -17,6 +18,7 @@ from bench.figures import Round, figure, round_seconds, row
 from bench.market import NEW_LISTS_A_ROUND, OPEN_ORDERS_MAX, PASSWORD, Market
 from bench.parts import SERVERS, Failed
 from tests.shop import eventually
+from tests.under_way import UNDER_WAY
 
 LOGINS_AT_ONCE = 8  # fewer than user-service lets wait for its password threads
 WARM_UP_SECONDS = 3
@@ -140,25 +142,25 @@ def post_orders(market: Market, seconds: int, connections: int = parts.CONNECTIO
     return counted
 
 
-UNDER_WAY = {
-    "orders": "SELECT count(*) FROM orders WHERE status IN ('pending', 'cancelling')",
-    "products": "SELECT count(*) FROM reservations WHERE state = 'active'",
-    "notifications": "SELECT count(*) FROM deliveries WHERE status = 'pending'",
-}
-
-
 def under_way(databases: dict[str, psycopg.Connection]) -> dict[str, int]:
     """Orders without an end, stock held for them, mails not sent."""
-    return {name: databases[name].execute(query).fetchone()[0] for name, query in UNDER_WAY.items()}
+    return {name: db.execute(UNDER_WAY[name]).fetchone()[0] for name, db in databases.items()}
+
+
+@contextlib.contextmanager
+def watched_databases(stack: Stack) -> Iterator[dict[str, psycopg.Connection]]:
+    """Those in which something of an order is under way. An order waits for its payment: that is not asked again."""
+    with contextlib.ExitStack() as opened:
+        yield {
+            name: opened.enter_context(psycopg.connect(stack.dsn(name), autocommit=True))
+            for name in UNDER_WAY
+            if name != "payments"
+        }
 
 
 def wait_until_settled(stack: Stack, within: float = SETTLED_SECONDS) -> float:
     """Seconds until nothing is under way any more."""
     began = time.monotonic()
-    databases = {name: psycopg.connect(stack.dsn(name), autocommit=True) for name in UNDER_WAY}
-    try:
+    with watched_databases(stack) as databases:
         eventually(lambda: not any(under_way(databases).values()), within=within, what="every order settled")
-    finally:
-        for database in databases.values():
-            database.close()
     return time.monotonic() - began

@@ -3,9 +3,7 @@ one takes when there is room."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import json
 import subprocess
 import threading
 import time
@@ -22,9 +20,10 @@ from bench import parts
 from bench.figures import Round, growing, round_seconds, rounded, row
 from bench.market import Market
 from bench.parts import CHECKOUT, SERVERS, Failed
-from bench.rows import UNDER_WAY, Plan, post_orders, room, under_way, wait_until_settled
-from tests.broker import channel_of
+from bench.rows import Plan, post_orders, room, under_way, wait_until_settled, watched_databases
+from tests.broker import channel_of, queue_names
 from tests.judge import audit, eventually_clean
+from tests.resilience.crowd import crowd_of
 
 PROBE_SECONDS = 5
 FIRST_SHARE = 0.95  # of what the probe settled a second
@@ -35,11 +34,6 @@ SAMPLES_MIN = 9
 LONGER_SECONDS = 3  # than its rounds the load goes on, so that all of them are under it
 HOPELESS_SECONDS = 4.0  # of work in one queue: it will not come back
 PACED_CONNECTIONS = 64
-
-
-def queues_of_work() -> list[str]:
-    listing = subprocess.run([CHECKOUT / "tools/topology/topology", "queues"], check=True, capture_output=True, text=True).stdout
-    return [line.split()[0] for line in listing.splitlines() if line.split()[1] == "work"]
 
 
 def messages_in(channel: BlockingChannel, queues: list[str]) -> int:
@@ -69,12 +63,8 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            with contextlib.ExitStack() as open_things:
-                databases = {
-                    name: open_things.enter_context(psycopg.connect(self._stack.dsn(name), autocommit=True))
-                    for name in UNDER_WAY
-                }
-                channel, queues = open_things.enter_context(channel_of(self._stack)), queues_of_work()
+            queues = queue_names("work")
+            with watched_databases(self._stack) as databases, channel_of(self._stack) as channel:
                 self._looking.set()
                 while not self._ended.wait(self._every_seconds):
                     self.samples.append(under_way(databases) | {"messages": messages_in(channel, queues)})
@@ -102,10 +92,9 @@ def pace(market: Market, a_second: float, seconds: int) -> Iterator[subprocess.P
 
 def refused(printed: str) -> dict[str, int]:
     """Orders of a paced load that were not accepted, by what was answered."""
-    told = json.loads(printed.strip().splitlines()[-1])
-    by_status = sum((collections.Counter(thread["by_status"]) for thread in told["threads"]), collections.Counter())
-    by_status["no answer"] = told["socket_errors"]
-    return {f"refused: {status}": count for status, count in by_status.items() if status != "201" and count}
+    crowd = crowd_of([printed])
+    answers = {**crowd.by_status, "no answer": crowd.socket_errors}
+    return {f"refused: {status}": count for status, count in answers.items() if status != 201 and count}
 
 
 def paid_orders(stack: Stack) -> int:

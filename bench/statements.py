@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 from stack import Stack
+from stack.services import SERVICES_WITH_DATABASE
 
-from bench.market import DATABASES
 
 SHOWN = 30
 
@@ -16,7 +16,7 @@ def count(stack: Stack) -> None:
         db.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         db.execute("ALTER SYSTEM SET pg_stat_statements.track_planning = on")
     stack.restart("postgres")
-    for database in DATABASES:
+    for database in SERVICES_WITH_DATABASE.values():
         with psycopg.connect(stack.dsn(database, "postgres"), autocommit=True) as db:
             db.execute("CREATE EXTENSION pg_stat_statements")
 

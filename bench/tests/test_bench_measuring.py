@@ -57,11 +57,11 @@ def test_a_figure_over_failed_requests_is_refused(spoilt):
 
 
 def test_orders_that_a_paced_load_was_refused_are_counted():
-    threads = [{"by_status": {"201": 90, "429": 4}}, {"by_status": {"201": 10, "503": 1}}]
-    assert saga.refused("something\n" + json.dumps({"threads": threads, "socket_errors": 2})) == {
-        "refused: 429": 4, "refused: 503": 1, "refused: no answer": 2,
-    }  # fmt: skip
-    assert saga.refused(json.dumps({"threads": threads[:0], "socket_errors": 0})) == {}
+    counted = {"without_retry_after": 0, "without_id": 0, "accepted_ms": []}
+    threads = [counted | {"by_status": {"201": 90, "429": 4}}, counted | {"by_status": {"201": 10, "503": 1}}]
+    told = {"requests": 107, "seconds": 1.0, "socket_errors": 2, "threads": threads}
+    assert saga.refused("something\n" + json.dumps(told)) == {"refused: 429": 4, "refused: 503": 1, "refused: no answer": 2}
+    assert saga.refused(json.dumps(told | {"threads": [], "socket_errors": 0})) == {}
 
 
 def test_the_open_loop_tells_each_round_and_the_slowest_order():

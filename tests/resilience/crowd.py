@@ -20,6 +20,7 @@ from stack.services import SERVICES, SERVICES_WITH_DATABASE
 
 from bench import machine
 from tests.steady import quantile
+from tests.under_way import UNDER_WAY
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(CHECKOUT / "tools/audit"))
@@ -135,7 +136,7 @@ def backlog_of(stack: Stack) -> dict[str, int]:
     for purpose, count in read_queues(stack.state()["rabbitmq"]).values():
         waiting["dead letters" if purpose == "dead" else "messages in queues"] += count
     with psycopg.connect(stack.dsn("orders")) as db:
-        [waiting["open orders"]] = db.execute("SELECT count(*) FROM orders WHERE status IN ('pending', 'cancelling')").fetchone()
+        [waiting["open orders"]] = db.execute(UNDER_WAY["orders"]).fetchone()
     return waiting
 
 

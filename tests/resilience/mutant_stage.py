@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,19 +11,13 @@ from typing import Any
 import psycopg
 
 from stack import Stack
-from tests.broker import EVENT, channel_of
+from stack.services import SERVICES_WITH_DATABASE
+from tests.broker import EVENT, channel_of, queue_names
 from tests.judge import CannotLook, audit
 from tests.shop import Shop, eventually
 
-CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent
 # Who holds what a mutant or its play may leave, with the database; the gateway runs through.
-SPOILT = {
-    "user-service": "users",
-    "product-service": "products",
-    "order-service": "orders",
-    "payment-service": "payments",
-    "notification-service": "notifications",
-}
+SPOILT = SERVICES_WITH_DATABASE
 # What is waited for in a run comes soon: leases, deadlines and sweeps are short.
 ENVIRONMENT = {
     "payment-service": {"STOA_LEASE_MS": "1000", "STOA_PROVIDER_TIMEOUT_MS": "500"},
@@ -54,12 +46,6 @@ class Stage:
             return None
 
     # ---- the broker -------------------------------------------------------------------------------
-
-    def queues(self) -> list[str]:
-        listing = subprocess.run(
-            [CHECKOUT / "tools/topology/topology", "queues"], check=True, capture_output=True, text=True
-        ).stdout
-        return [line.split()[0] for line in listing.splitlines()]
 
     def take(self, queue: str) -> bytes:
         """The next message of a queue that nobody consumes now."""
@@ -185,7 +171,7 @@ class Stage:
                 )
 
     def _empty_queues(self) -> None:
-        queues = self.queues()
+        queues = queue_names()
         with channel_of(self.stack) as channel:
             # What the killed held comes back to the queues once their connections are gone.
             empty_rounds = 0

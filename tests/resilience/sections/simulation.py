@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import re
 import subprocess
+from collections.abc import Sequence
 
 from tests.resilience.section import Order, Section
 
@@ -13,15 +14,15 @@ TITLE = "the saga, simulated"
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 PROGRAM = CHECKOUT / "build" / "debug" / "bin" / "saga-simulation"
 # The short form counts steps: how many a machine makes in some seconds depends on what else it does.
-LENGTH = {"short": "--steps=400000", "proof": "--seconds=120", "long": "--seconds=1200"}
+LENGTH = {"short": ("--steps", "400000"), "proof": ("--seconds", "120"), "long": ("--seconds", "1200")}
 DEFECT_SECONDS = 60
 PROGRAM_SECONDS_MAX = 1_800
 STEPS_A_MINUTE_MIN = 1_000_000
 
 
-def simulate(seed: int, length: str, defect: str = "") -> tuple[int, str]:
-    """`length`: an option of the program with its value."""
-    command = [str(PROGRAM), "--seed", str(seed), *length.split("=")]
+def simulate(seed: int, length: Sequence[str], defect: str = "") -> tuple[int, str]:
+    """`length`: an option of the program and its value."""
+    command = [str(PROGRAM), "--seed", str(seed), *length]
     if defect:
         command += ["--defect", defect]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_SECONDS_MAX)
@@ -79,7 +80,7 @@ def hunt(order: Order) -> tuple[list[str], list[str]]:
     """Every planted defect must be noticed: lines of the page, violations."""
     lines, violations = ["", "| planted defect | noticed as |", "|---|---|"], []
     for defect in defects():
-        code, text = simulate(order.seed, f"--seconds={DEFECT_SECONDS}", defect)
+        code, text = simulate(order.seed, ["--seconds", str(DEFECT_SECONDS)], defect)
         (order.folder / f"{defect}.txt").write_text(text)
         seen = re.search(r"^violation (.+)$", text, re.M)
         if code == 1 and seen:
@@ -91,7 +92,7 @@ def hunt(order: Order) -> tuple[list[str], list[str]]:
 
 
 def run(order: Order) -> Section:
-    order.say(f"simulating, {LENGTH[order.size]}")
+    order.say(f"simulating, {" ".join(LENGTH[order.size])}")
     code, text = simulate(order.seed, LENGTH[order.size])
     (order.folder / "simulation.txt").write_text(text)
     section = judged(code, text)
