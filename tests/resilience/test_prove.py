@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -31,8 +32,9 @@ def prove(monkeypatch, tmp_path) -> types.ModuleType:
     monkeypatch.setattr(module, "names", lambda: ["one"])
     monkeypatch.setattr(module, "only_long", lambda _: False)
     monkeypatch.setattr(module, "commit", lambda: module.of)
+    monkeypatch.setattr(module, "same_programs", lambda one, other: one == other or {one, other} == module.alike)
     monkeypatch.setattr(module.importlib, "import_module", lambda _: types.SimpleNamespace(TITLE="one section", run=section))
-    module.of, module.found = "c0ffee", []
+    module.of, module.found, module.alike = "c0ffee", [], set()
     return module
 
 
@@ -67,6 +69,35 @@ def test_another_commit_or_an_unknown_tree_is_another_proof(prove, tmp_path, bef
     prove.of = after
     proven(prove, tmp_path / "page", "--go-on")
     assert len(prove.ran) == 2
+
+
+def test_a_commit_with_the_same_programs_is_the_same_proof_and_is_named(prove, tmp_path) -> None:
+    proven(prove, tmp_path / "page")
+    prove.of, prove.alike = "decade", {"c0ffee", "decade"}
+    page = proven(prove, tmp_path / "page", "--go-on")
+    assert len(prove.ran) == 1
+    assert "at commit `decade`" in page and "in part at `c0ffee`, of the same programs" in page
+
+
+def test_programs_are_compared_by_the_sources_that_make_them(prove, monkeypatch, tmp_path) -> None:
+    monkeypatch.undo()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+
+    def commit(file: str, text: str) -> str:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", file], check=True)
+        return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+    subprocess.run([*git, "init", "-q"], check=True)
+    first = commit("services/order/main.cpp", "1")
+    told = commit("docs/proofs/README.md", "1")
+    other = commit("services/order/main.cpp", "2")
+    monkeypatch.setattr(prove, "CHECKOUT", tmp_path)
+    assert prove.same_programs(first, told)
+    assert not prove.same_programs(told, other)
+    assert not prove.same_programs("c0ffee", other)
 
 
 def test_a_violation_is_never_taken_over(prove, tmp_path) -> None:
