@@ -213,7 +213,14 @@ void PrivatePostgres::stop() {
   waitpid(std::exchange(server_, -1), nullptr, 0);
 }
 
-void PrivatePostgres::freeze() { signal_all(SIGSTOP); }
+void PrivatePostgres::freeze() {
+  // The postmaster first: one that still ran could start a process that nobody stops.
+  ::kill(server_, SIGSTOP);
+  wait_until(
+      [this] { return contents(std::format("/proc/{}/stat", server_)).find(") T") != std::string::npos; },
+      "did not stop");
+  signal_all(SIGSTOP);
+}
 
 void PrivatePostgres::thaw() { signal_all(SIGCONT); }
 
