@@ -24,6 +24,8 @@ class Links:
         self.process = Process("toxiproxy", folder / "logs" / "toxiproxy.log")
         self._ports = ports
         self._links: dict[str, tuple[str, str]] = {}  # name -> where it listens, where it leads
+        self._toxics: dict[str, list[Mapping[str, Any]]] = {}  # name -> what hurts it
+        self._cut: set[str] = set()
 
     @staticmethod
     def program() -> pathlib.Path:
@@ -38,6 +40,9 @@ class Links:
         wait_until(self.ready, self.process, timeout=10)
         if self._links:
             self._call("POST", "/populate", [self._proxy(name) for name in self._links])
+        for name, toxics in self._toxics.items():
+            for toxic in toxics:
+                self._call("POST", f"/proxies/{name}/toxics", toxic)
 
     def ready(self) -> bool:
         return answers(self.port, "/version")
@@ -61,8 +66,9 @@ class Links:
         found = self.names(pattern)
         for name in found:
             for stream in ("upstream", "downstream"):
-                self._call("POST", f"/proxies/{name}/toxics", {
-                    "name": f"{kind}_{stream}", "type": kind, "stream": stream, "attributes": attributes})
+                toxic = {"name": f"{kind}_{stream}", "type": kind, "stream": stream, "attributes": attributes}
+                self._call("POST", f"/proxies/{name}/toxics", toxic)
+                self._toxics.setdefault(name, []).append(toxic)
         return len(found)
 
     def cut(self, pattern: str) -> int:
@@ -70,15 +76,23 @@ class Links:
         found = self.names(pattern)
         for name in found:
             self._call("POST", f"/proxies/{name}", {"enabled": False})
+            self._cut.add(name)
         return len(found)
 
     def heal(self, pattern: str = "*") -> None:
+        """A toxiproxy that does not let go of a toxic within 10 s (its issue 558: the removal can wait for ever for
+        a connection that is blocked) is replaced: that ends every connection, and what still hurts others stays."""
         for name in self.names(pattern):
-            state = self._call("GET", f"/proxies/{name}")
-            for toxic in state["toxics"]:
-                self._call("DELETE", f"/proxies/{name}/toxics/{toxic['name']}")
-            if not state["enabled"]:
-                self._call("POST", f"/proxies/{name}", {"enabled": True})
+            toxics, cut = self._toxics.pop(name, []), name in self._cut
+            self._cut.discard(name)
+            try:
+                for toxic in toxics:
+                    self._call("DELETE", f"/proxies/{name}/toxics/{toxic['name']}")
+                if cut:
+                    self._call("POST", f"/proxies/{name}", {"enabled": True})
+            except TimeoutError:
+                self.process.kill()
+                self.start()
 
     @contextlib.contextmanager
     def hurting(self, pattern: str, kind: str, **attributes: int) -> Iterator[int]:
@@ -89,7 +103,7 @@ class Links:
 
     def _proxy(self, name: str) -> Mapping[str, Any]:
         listen, upstream = self._links[name]
-        return {"name": name, "listen": listen, "upstream": upstream, "enabled": True}
+        return {"name": name, "listen": listen, "upstream": upstream, "enabled": name not in self._cut}
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_CALL_SECONDS)

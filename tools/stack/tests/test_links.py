@@ -66,6 +66,24 @@ def test_links_come_back_with_a_proxy_that_was_killed(infra, link):
     assert seconds_of(link) < 2
 
 
+def test_a_proxy_that_hangs_is_replaced_when_its_links_heal(infra, link, monkeypatch):
+    monkeypatch.setattr("stack.links._CALL_SECONDS", 1)
+    [other] = infra.links.between("shopper-2", "redis", [f"127.0.0.1:{infra.part('redis').port}"])
+    infra.links.hurt("shopper-1>*", "latency", latency=150, jitter=0)
+    infra.links.cut("shopper-2>*")
+    hung = infra.links.process.pid
+    infra.links.process.pause()
+
+    infra.links.heal("shopper-1>*")
+
+    assert infra.links.process.pid not in (None, hung)
+    assert seconds_of(link) < 0.4
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(other.rpartition(":")[2])), timeout=1)
+    infra.links.heal()
+    socket.create_connection(("127.0.0.1", int(other.rpartition(":")[2])), timeout=1).close()
+
+
 def test_a_full_disk_refuses_rows_and_takes_them_when_it_is_cleared(infra):
     with psycopg.connect(infra.dsn("orders", "order-service-migrate"), autocommit=True) as db:
         db.execute("CREATE TABLE heap (filling text)")
