@@ -138,8 +138,9 @@ struct Database::Impl {
     return std::min(context.deadline, Clock::now() + config.statement_timeout);
   }
 
-  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries,
-                                  bool shares_sync) const;
+  enum class Way : std::uint8_t { alone, shares_sync, grouped };
+  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries, Way way,
+                                  std::vector<Lock> locks = {}) const;
 
   Loops& loops;
   DatabaseConfig config;
@@ -148,7 +149,7 @@ struct Database::Impl {
 };
 
 Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Query> queries,
-                                                bool shares_sync) const {
+                                                Way way, std::vector<Lock> locks) const {
   for (const Query& query : queries) refuse_nul(query);
   if (context.expired()) throw Unavailable{"PostgreSQL: the deadline passed"};
   const auto pool = local();
@@ -158,10 +159,11 @@ Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Que
     auto unit = std::make_shared<Unit>();
     unit->queries = std::move(queries);
     unit->deadline = deadline;
-    unit->shares_sync = shares_sync;
+    unit->shares_sync = way == Way::shares_sync;
+    unit->locks = std::move(locks);
     {
       const Admission admission{pool};
-      pool->submit(unit);
+      way == Way::grouped ? pool->submit_grouped(unit) : pool->submit(unit);
       co_await settle(pool, context, unit);
     }
     if (!unit->failure) co_return std::move(unit->results);
@@ -171,6 +173,7 @@ Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Que
       detail::raise(*unit->failure);
     }
     queries = std::move(unit->queries);
+    locks = std::move(unit->locks);
     pool->metrics().repeats.add();
     co_await sleep_for(repeat_after());
   }
@@ -192,16 +195,24 @@ void Database::start() {
 }
 
 Task<Rows> Database::run(Context context, Query query) {
-  const bool shares_sync = query.read_only;
+  const auto way = query.read_only ? Impl::Way::shares_sync : Impl::Way::alone;
   std::vector<Query> queries;
   queries.push_back(std::move(query));
-  auto results = co_await impl_->execute(std::move(context), std::move(queries), shares_sync);
+  auto results = co_await impl_->execute(std::move(context), std::move(queries), way);
+  co_return std::move(results.front());
+}
+
+Task<Rows> Database::run_grouped(Context context, Query query, std::vector<Lock> locks) {
+  std::vector<Query> queries;
+  queries.push_back(std::move(query));
+  auto results = co_await impl_->execute(std::move(context), std::move(queries), Impl::Way::grouped,
+                                         std::move(locks));
   co_return std::move(results.front());
 }
 
 Task<std::vector<Rows>> Database::run_all(Context context, std::vector<Query> queries) {
   if (queries.empty()) co_return std::vector<Rows>{};
-  auto results = co_await impl_->execute(std::move(context), std::move(queries), false);
+  auto results = co_await impl_->execute(std::move(context), std::move(queries), Impl::Way::alone);
   co_return results;
 }
 

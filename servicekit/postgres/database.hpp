@@ -50,6 +50,14 @@ struct Query {
   std::vector<Param> params;
 };
 
+/// An advisory lock of a transaction, hashtextextended(name, seed). Locks are taken by rising rank;
+/// those of one rank in the order of their keys, as everybody else who takes several must.
+struct Lock {
+  std::int64_t rank;
+  std::int64_t seed;
+  std::string name;
+};
+
 class Row {
  public:
   std::string_view text(int column) const;
@@ -173,6 +181,12 @@ class Database {
   /// Several statements in one round trip and one implicit transaction: all or nothing. No
   /// statement can depend on the rows of another.
   Task<std::vector<Rows>> run_all(Context context, std::vector<Query> queries);
+
+  /// As run(), for a write of which many come at once: those of one loop that come while the same
+  /// statement is at the server share the next transaction, behind the locks of all of them. Each
+  /// sees what those before it did, and none may undo another's: what fails is asked again without
+  /// its neighbours. Waits for its own deadline only.
+  Task<Rows> run_grouped(Context context, Query query, std::vector<Lock> locks = {});
 
   /// Every statement of the transaction shares the deadline.
   Task<Transaction> begin(Context context);

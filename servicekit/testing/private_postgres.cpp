@@ -217,7 +217,9 @@ void PrivatePostgres::freeze() {
   // The postmaster first: one that still ran could start a process that nobody stops.
   ::kill(server_, SIGSTOP);
   wait_until(
-      [this] { return contents(std::format("/proc/{}/stat", server_)).find(") T") != std::string::npos; },
+      [this] {
+        return contents(std::format("/proc/{}/stat", server_)).find(") T") != std::string::npos;
+      },
       "did not stop");
   signal_all(SIGSTOP);
 }

@@ -1,5 +1,6 @@
 #include "servicekit/postgres/detail/connection.hpp"
 
+#include <algorithm>
 #include <format>
 #include <utility>
 
@@ -128,7 +129,7 @@ void Connection::schedule_flush() {
   boost::asio::post(loop_, [self = shared_from_this()] {
     self->flush_scheduled_ = false;
     if (!self->ready()) return;
-    if (self->open_reads_ && !self->send_sync(nullptr)) return self->send_failed();
+    if (self->open_reads_ && !self->send_sync(nullptr)) return self->send_failed(nullptr);
     self->flush();
   });
 }
@@ -156,15 +157,15 @@ void Connection::send(const UnitPtr& unit, bool alone) {
   // A statement is prepared under a Sync of its own, so that a failing neighbour cannot undo it.
   for (std::size_t i = 0; i < unit->queries.size(); ++i) {
     if (!prepared_.contains(unit->queries[i].sql.data()) && !prepare(unit, i)) {
-      return send_failed();
+      return send_failed(unit);
     }
   }
-  if (alone && open_reads_ && !send_sync(nullptr)) return send_failed();
+  if (alone && open_reads_ && !send_sync(nullptr)) return send_failed(unit);
   for (std::size_t i = 0; i < unit->queries.size(); ++i) {
-    if (!execute(unit, i)) return send_failed();
+    if (!execute(unit, i)) return send_failed(unit);
   }
   if (alone) {
-    if (!send_sync(unit)) return send_failed();
+    if (!send_sync(unit)) return send_failed(unit);
   } else {
     open_reads_ = true;
   }
@@ -212,7 +213,13 @@ bool Connection::send_sync(UnitPtr unit) {
   return PQsendPipelineSync(connection_) == 1;
 }
 
-void Connection::send_failed() { close(lost(last_error())); }
+// Closing answers whoever has a step; one whose first step was not made yet has none.
+void Connection::send_failed(const UnitPtr& unit) {
+  const auto why = lost(last_error());
+  const bool has_step = std::ranges::contains(steps_, unit, &Step::unit);
+  close(why);
+  if (unit != nullptr && !has_step) unit->finish(why);
+}
 
 void Connection::drain() {
   while (ready() && !steps_.empty() && PQisBusy(connection_) == 0) {

@@ -83,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool prepare(const UnitPtr& unit, std::size_t index);
   bool execute(const UnitPtr& unit, std::size_t index);
   bool send_sync(UnitPtr unit);
-  void send_failed();
+  void send_failed(const UnitPtr& unit);
 
   void drain();
   void accept(pg_result* result);

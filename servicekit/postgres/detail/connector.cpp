@@ -20,6 +20,9 @@ namespace {
 // The server ends a transaction that its client forgot, and notices within this time that a client
 // is gone while its statement runs: closing a connection then also frees its locks.
 constexpr int idle_in_transaction_ms = 10'000;
+// Twice what any statement or transaction may take. A transaction of which half has arrived, since
+// its process stopped in the middle, is not idle to PostgreSQL and would hold its locks.
+constexpr int transaction_timeouts = 2;
 constexpr int client_check_ms = 500;
 
 std::string* find(Parameters& parameters, std::string_view keyword) {
@@ -148,10 +151,11 @@ Parameters parameters_of(const DatabaseConfig& config) {
   // of a full one until autovacuum comes round (payments: 693 instead of 1,917 orders a second at
   // 30,000 rows). What has no index is read as before.
   const std::string ours = std::format(
-      "-c statement_timeout={} -c idle_in_transaction_session_timeout={} "
+      "-c statement_timeout={} -c transaction_timeout={} -c idle_in_transaction_session_timeout={} "
       "-c client_connection_check_interval={} -c jit=off -c enable_seqscan=off -c TimeZone=UTC -c "
       "DateStyle=ISO -c plan_cache_mode={}",
-      config.statement_timeout.count(), idle_in_transaction_ms, client_check_ms,
+      config.statement_timeout.count(), transaction_timeouts * config.statement_timeout.count(),
+      idle_in_transaction_ms, client_check_ms,
       config.generic_plans ? "force_generic_plan" : "auto");
   if (auto* own = find(parameters, "options")) {
     *own = ours + " " + *own;  // a later -c wins

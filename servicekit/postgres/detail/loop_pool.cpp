@@ -46,7 +46,11 @@ Metrics::Metrics(telemetry::Telemetry& telemetry)
       repeats{telemetry.counter("stoa_postgres_repeats_total",
                                 "Statements repeated after a deadlock or serialisation failure.")},
       reads_resent{telemetry.counter("stoa_postgres_reads_resent_total",
-                                     "Reads sent again because a neighbour failed.")} {}
+                                     "Reads sent again because a neighbour failed.")},
+      groups{
+          telemetry.counter("stoa_postgres_groups_total", "Transactions that strangers shared.")},
+      group_members{telemetry.counter("stoa_postgres_group_members_total",
+                                      "Statements that shared a transaction of strangers.")} {}
 
 LoopPool::LoopPool(boost::asio::io_context& loop, DatabaseConfig config, Connector& connector,
                    telemetry::Telemetry& telemetry)
@@ -56,6 +60,12 @@ LoopPool::LoopPool(boost::asio::io_context& loop, DatabaseConfig config, Connect
       telemetry_{telemetry},
       metrics_{telemetry},
       slots_(std::max(config_.pipelines, config_.pipelines_max)),
+      groups_{std::make_shared<GroupCommit>(
+          loop, [this](UnitPtr unit) { submit(std::move(unit)); },
+          [this](std::size_t members) {
+            metrics_.groups.add();
+            metrics_.group_members.add(members);
+          })},
       sweep_timer_{loop} {
   require(config_.pipelines > 0, "a database has at least one pipelined connection per loop");
   for (std::size_t i = config_.pipelines; i < slots_.size(); ++i) slots_[i].spare = true;
@@ -155,6 +165,8 @@ void LoopPool::submit(UnitPtr unit) {
     connection->submit(std::move(unit));
   } else if (closed_) {
     unit->finish(lost("the process stops"));
+  } else if (down_) {
+    unit->finish(*down_);
   } else {
     waiting_.push_back(std::move(unit));
   }
@@ -321,6 +333,7 @@ void LoopPool::sweep() {
   }
   for (const auto& connection : std::vector{leasable_}) connection->expire(now);
 
+  groups_->expire(now);
   for (const UnitPtr& unit : waiting_) {
     if (now >= unit->deadline) unit->finish(lost("no connection before the deadline"));
   }
@@ -337,6 +350,7 @@ void LoopPool::close() {
   if (std::exchange(closed_, true)) return;
   sweep_timer_.cancel();
   const auto why = lost("the process stops");
+  groups_->close(why);
   for (const Slot& slot : slots_) {
     if (const auto connection = slot.connection) connection->close(why);
   }

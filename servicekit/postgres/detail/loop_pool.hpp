@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "servicekit/postgres/detail/connection.hpp"
+#include "servicekit/postgres/detail/group_commit.hpp"
 #include "servicekit/telemetry/telemetry.hpp"
 
 namespace stoa::postgres::detail {
@@ -30,6 +31,8 @@ struct Metrics {
   telemetry::Counter unavailable;
   telemetry::Counter repeats;
   telemetry::Counter reads_resent;
+  telemetry::Counter groups;
+  telemetry::Counter group_members;
 };
 
 /// A caller that waits for a connection of its own.
@@ -56,6 +59,9 @@ class LoopPool final : public ConnectionOwner, public std::enable_shared_from_th
 
   /// Sends now, or as soon as a connection that is being made is ready.
   void submit(UnitPtr unit);
+
+  /// Sends with others of the same statement; see GroupCommit.
+  void submit_grouped(UnitPtr unit) { groups_->submit(std::move(unit)); }
 
   /// Sends on the caller's own connection.
   void submit_on(const std::shared_ptr<Connection>& connection, UnitPtr unit);
@@ -110,6 +116,8 @@ class LoopPool final : public ConnectionOwner, public std::enable_shared_from_th
   std::deque<UnitPtr> waiting_;  ///< while no slot is ready
   std::size_t wanted_ = 0;
   std::optional<Failure> down_;  ///< why the last attempt failed, while no slot is ready
+
+  std::shared_ptr<GroupCommit> groups_;
 
   std::vector<std::shared_ptr<Connection>> leasable_;  ///< of every state
   std::vector<std::shared_ptr<Connection>> idle_;      ///< taken from the back: the warmest

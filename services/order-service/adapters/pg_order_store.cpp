@@ -58,7 +58,7 @@ PgOrderStore::PgOrderStore(postgres::Database& database, telemetry::Telemetry& t
 }
 
 Task<Result<KeyState>> PgOrderStore::look_up(Context context, IdempotencyKey key) {
-  const auto rows = co_await database_.run(std::move(context), queries::look_up(key));
+  const auto rows = co_await database_.run_grouped(std::move(context), queries::look_up(key));
   const auto row = rows.front();
   KeyState state{.answered = std::nullopt,
                  .generation = static_cast<std::uint32_t>(row.number(4)),
@@ -83,7 +83,7 @@ Task<bool> PgOrderStore::insert_if_first(Context context, NewOrder placed) {
   auto query = queries::insert_all(placed, traceparent_of(context), patience_);
   if (runtime::mutant<"order.key_apart">()) co_await keep_key(context, placed);
   crash_point("order.place.before_commit");
-  const auto rows = co_await database_.run(context, std::move(query));
+  const auto rows = co_await database_.run_grouped(context, std::move(query));
   crash_point("order.place.after_commit");
   if (rows.empty()) co_return false;
   moved_[index_of(Status::pending)].add();

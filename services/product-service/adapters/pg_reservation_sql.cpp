@@ -14,6 +14,11 @@ namespace {
 using postgres::Param;
 using postgres::Query;
 
+// Of the advisory locks, here and in the texts of the statements below.
+constexpr std::int64_t buyer_seed = 0;
+constexpr std::int64_t variant_seed = 1;
+constexpr std::int64_t reservation_seed = 2;
+
 // From `moved` (id, was, now_is, variant_ids, quantities): what that does to the stock, with its
 // journal. active gives back what it held; committed takes it away; restocked brings it back.
 std::string_view stock_effect() {
@@ -66,20 +71,20 @@ const char* wire(Settlement settlement) {
 
 }  // namespace
 
-// Also settles how the rest of the transaction is planned: PostgreSQL judges a generic plan of
-// reserve_stock() dearer than one for these very lines, and planned it anew each time, 1.7 ms of
-// 2.6. Every step of it is by a key, so that one plan serves all.
-Query lock_buyer(UserId buyer, ReservationId reservation) {
-  return {.name = "reservation.lock_buyer",
-          .read_only = false,
-          .sql =
-              "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
-              " pg_advisory_xact_lock(hashtextextended($1, 0)),"
-              " pg_advisory_xact_lock(hashtextextended($2, 2))",
-          .params = {postgres::param(buyer.uuid), postgres::param(reservation.uuid)}};
+std::vector<postgres::Lock> locks_of(const ReserveStock& command) {
+  std::vector<postgres::Lock> locks{
+      {.rank = 0, .seed = buyer_seed, .name = command.buyer.uuid.str()},
+      {.rank = 1, .seed = reservation_seed, .name = command.id.uuid.str()}};
+  if (runtime::mutant<"product.reserve_read_then_write">()) return locks;
+  for (const WantedLine& line : command.lines) {
+    locks.push_back({.rank = 2, .seed = variant_seed, .name = line.variant.uuid.str()});
+  }
+  return locks;
 }
 
-// As above: a settlement is planned once.
+// Also settles how the rest of the transaction is planned: PostgreSQL judges a generic plan dearer
+// than one for these very values, and planned a settlement anew each time. Every step of it is by a
+// key, so that one plan serves all.
 Query lock_reservations(const std::vector<ReservationId>& reservations) {
   return {.name = "reservation.lock",
           .read_only = false,
@@ -95,13 +100,11 @@ Query lock_reservations(const std::vector<ReservationId>& reservations) {
 Query lock_stock(const std::vector<Uuid>& variants) {
   return {.name = "stock.lock",
           .read_only = false,
-          .sql = runtime::mutant_sql<"product.reserve_read_then_write">(
-              R"sql(
+          .sql = R"sql(
             SELECT pg_advisory_xact_lock(key)
             FROM (SELECT DISTINCT hashtextextended(id::text, 1) AS key
                   FROM unnest($1::uuid[]) AS w (id) ORDER BY key) AS ordered
           )sql",
-              "AS w (id) ORDER BY key", "AS w (id) WHERE false ORDER BY key"),
           .params = {postgres::array(variants)}};
 }
 

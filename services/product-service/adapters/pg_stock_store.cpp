@@ -20,13 +20,6 @@ using postgres::Query;
 constexpr std::string_view inbox_consumer = "product-service.order-settled";
 constexpr std::int64_t overdue_claimed_max = 50;
 
-std::vector<Uuid> variants_of(const std::vector<WantedLine>& lines) {
-  std::vector<Uuid> variants;
-  variants.reserve(lines.size());
-  for (const WantedLine& line : lines) variants.push_back(line.variant.uuid);
-  return variants;
-}
-
 ReservedLine read_line(const postgres::Row& row, Currency currency) {
   return {.variant = VariantId{row.uuid(0)},
           .product = ProductId{row.uuid(1)},
@@ -172,14 +165,11 @@ Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock comma
   std::vector<Uuid> event_ids;
   event_ids.reserve(command.lines.size());
   for (std::size_t i = 0; i < command.lines.size(); ++i) event_ids.push_back(next_uuid_());
-  std::vector<Query> queries{
-      lock_buyer(command.buyer, command.id), lock_stock(variants_of(command.lines)),
-      reserve_stock(command, clock_.deadline.count(), event_ids, traceparent_of(context))};
+  auto query = reserve_stock(command, clock_.deadline.count(), event_ids, traceparent_of(context));
   runtime::crash_point("product.reserve.before_commit");
-  const auto results = co_await database_.run_all(context, std::move(queries));
+  const auto rows = co_await database_.run_grouped(context, std::move(query), locks_of(command));
   runtime::crash_point("product.reserve.after_commit");
 
-  const postgres::Rows& rows = results.back();
   const bool made = !rows.front().is_null(8);
   if (made) {
     if (got_low(rows, command)) wake_relay_();

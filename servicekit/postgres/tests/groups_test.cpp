@@ -1,0 +1,226 @@
+#include <format>
+#include <map>
+#include <set>
+
+#include <libpq-fe.h>
+
+#include "servicekit/postgres/tests/fixture.hpp"
+
+namespace stoa::postgres {
+namespace {
+
+/// A session of somebody else.
+class Stranger {
+ public:
+  explicit Stranger(const Secret<>& dsn)
+      : connection_{PQconnectdb(dsn.reveal().c_str()), &PQfinish} {}
+
+  void run(const std::string& statement) {
+    const std::unique_ptr<PGresult, decltype(&PQclear)> result{
+        PQexec(connection_.get(), statement.c_str()), &PQclear};
+    ASSERT_NE(PQresultStatus(result.get()), PGRES_FATAL_ERROR) << PQerrorMessage(connection_.get());
+  }
+
+ private:
+  std::unique_ptr<PGconn, decltype(&PQfinish)> connection_;
+};
+
+constexpr std::string_view insert_sql =
+    "INSERT INTO t VALUES ($1) RETURNING pg_current_xact_id()::text";
+constexpr std::string_view lock_sql = "SELECT 'held' FROM pg_advisory_xact_lock($1)";
+
+class Groups : public DatabaseTest {
+ protected:
+  Groups() {
+    open();
+    sql("CREATE TABLE t (id int PRIMARY KEY)");
+  }
+
+  /// The first of them goes alone; those after it gather while it is at the server.
+  Task<std::string> grouped(Query query, std::vector<Lock> locks = {},
+                            Context context = Context{}.within(5s)) {
+    return outcome(database_->run_grouped(std::move(context), std::move(query), std::move(locks)));
+  }
+  Task<std::string> insert(std::int64_t id, std::vector<Lock> locks = {}) {
+    return grouped(write(insert_sql, {id}), std::move(locks));
+  }
+  Task<std::string> insert_with_locks(std::int64_t id, int count) {
+    std::vector<Lock> locks;
+    for (int i = 0; i < count; ++i) {
+      locks.push_back({.rank = 0, .seed = 0, .name = std::format("{} {}", id, i)});
+    }
+    return insert(id, std::move(locks));
+  }
+
+  std::string there() { return sql("SELECT count(*) FROM t"); }
+
+  static Task<std::string> watched(Task<std::string> task, std::function<void()> then) {
+    auto answer = co_await std::move(task);
+    then();
+    co_return answer;
+  }
+
+  /// Waits beside the loop's thread.
+  std::jthread when(std::string question, std::string wanted, std::function<void()> act) {
+    return std::jthread{
+        [this, question = std::move(question), wanted = std::move(wanted), act = std::move(act)] {
+          EXPECT_TRUE(eventually([&] { return sql(question); }, wanted)) << question;
+          act();
+        }};
+  }
+};
+
+constexpr auto waiting_for_a_lock =
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'";
+
+TEST_F(Groups, ThoseThatComeMeanwhileShareTheNextTransaction) {
+  std::vector<Task<std::string>> tasks;
+  for (int i = 0; i < 5; ++i) tasks.push_back(insert(i));
+  const auto answers = together(std::move(tasks));
+  EXPECT_EQ(std::set(answers.begin() + 1, answers.end()).size(), 1U);
+  EXPECT_NE(answers[0], answers[1]);
+  EXPECT_EQ(there(), "5");
+}
+
+TEST_F(Groups, EachSeesWhatThoseBeforeItDid) {
+  constexpr std::string_view count =
+      "WITH put AS (INSERT INTO t VALUES ($1)) SELECT count(*) FROM t";
+  std::vector<Task<std::string>> tasks;
+  for (std::int64_t i = 0; i < 4; ++i) tasks.push_back(grouped(write(count, {i})));
+  EXPECT_EQ(together(std::move(tasks)), (std::vector<std::string>{"0", "1", "2", "3"}));
+}
+
+TEST_F(Groups, WhatFailsFailsForItselfAlone) {
+  sql("INSERT INTO t VALUES (7)");
+  std::vector<Task<std::string>> tasks;
+  for (int i = 0; i < 20; ++i) tasks.push_back(insert(i));
+  const auto answers = together(std::move(tasks));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i] == "23505", i == 7) << i << ": " << answers[i];
+    EXPECT_NE(answers[i], "unavailable");
+  }
+  EXPECT_EQ(there(), "20");
+}
+
+TEST_F(Groups, WhatAsksForARepeatIsRepeatedAndDoneOnce) {
+  sql("CREATE SEQUENCE calls");
+  sql("CREATE FUNCTION put(n bigint) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN"
+      " IF nextval('calls') IN (3, 7) THEN RAISE SQLSTATE '40P01'; END IF;"
+      " INSERT INTO t VALUES (n); RETURN 'put'; END $f$");
+  std::vector<Task<std::string>> tasks;
+  for (std::int64_t i = 0; i < 6; ++i) tasks.push_back(grouped(write("SELECT put($1)", {i})));
+  EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(6, "put"));
+  EXPECT_EQ(there(), "6");
+}
+
+TEST_F(Groups, AreBounded) {
+  std::vector<Task<std::string>> tasks;
+  for (int i = 0; i < 100; ++i) tasks.push_back(insert(i));
+  std::map<std::string, int> members;
+  for (const auto& transaction : together(std::move(tasks))) ++members[transaction];
+  for (const auto& [transaction, count] : members) EXPECT_LE(count, 32);
+  EXPECT_LE(members.size(), 6U);
+}
+
+TEST_F(Groups, AreBoundedByTheirLocks) {
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(insert(0));
+  for (int i = 1; i < 5; ++i) tasks.push_back(insert_with_locks(i, 250));
+  tasks.push_back(insert_with_locks(5, 600));
+  const auto answers = together(std::move(tasks));
+  EXPECT_EQ(answers[1], answers[2]);
+  EXPECT_NE(answers[2], answers[3]);
+  EXPECT_EQ(answers[3], answers[4]);
+  EXPECT_NE(answers[4], answers[5]);
+  EXPECT_EQ(there(), "6");
+}
+
+// Else two groups that hold what the other wants would wait for each other.
+TEST_F(Groups, LocksOfAllAreTakenFirstAndInOneOrder) {
+  // By rank, then by key: a stranger has the last, so that all before it are held when they wait.
+  const std::string later = sql(
+      "SELECT max(k) FROM (VALUES (hashtextextended('a', 1)), (hashtextextended('b', 1))) v(k)");
+  const bool a_is_later = sql("SELECT hashtextextended('a', 1)") == later;
+  Stranger stranger{dsn_};
+  stranger.run(std::format("SELECT pg_advisory_lock({})", later));
+  std::string held;
+  const auto look = when(waiting_for_a_lock, "1", [&] {
+    held = sql("SELECT count(*) FROM pg_locks WHERE granted AND locktype = 'advisory'");
+    stranger.run(std::format("SELECT pg_advisory_unlock({})", later));
+  });
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(insert(0));
+  tasks.push_back(insert(1, {{.rank = 2, .seed = 1, .name = a_is_later ? "a" : "b"}}));
+  tasks.push_back(insert(2, {{.rank = 2, .seed = 1, .name = a_is_later ? "b" : "a"},
+                             {.rank = 0, .seed = 0, .name = "first of all"}}));
+  const auto answers = together(std::move(tasks));
+  EXPECT_EQ(answers[1], answers[2]);
+  EXPECT_EQ(held, "3") << "the stranger's, the other of its rank, and that of the lower rank";
+}
+
+TEST_F(Groups, AMemberLeavesAtItsOwnDeadlineAndTheOthersStay) {
+  constexpr std::string_view sleep = "SELECT 'slept' FROM pg_sleep($1::text::float8)";
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(grouped(write(sleep, {"0.01"})));
+  tasks.push_back(grouped(write(sleep, {"0"}), {}, Context{}.within(60ms)));
+  tasks.push_back(grouped(write(sleep, {"0.3"})));
+  EXPECT_EQ(together(std::move(tasks)),
+            (std::vector<std::string>{"slept", "unavailable", "slept"}));
+}
+
+TEST_F(Groups, ACallWhoseTimeIsUpAtTheServerIsAnsweredAndTheNextOneServed) {
+  Stranger stranger{dsn_};
+  stranger.run("SELECT pg_advisory_lock(1)");
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(grouped(write(lock_sql, {1}), {}, Context{}.within(100ms)));
+  EXPECT_EQ(together(std::move(tasks)).front(), "unavailable");
+  EXPECT_EQ(run_on(*loops_, grouped(write(lock_sql, {2}))), "held");
+}
+
+TEST_F(Groups, ASlowGroupHoldsNobodyBack) {
+  Stranger stranger{dsn_};
+  stranger.run("SELECT pg_advisory_lock(1)");
+  std::vector<Task<std::string>> tasks;
+  tasks.push_back(grouped(write(lock_sql, {1})));
+  tasks.push_back(watched(grouped(write(lock_sql, {2})),
+                          [&] { stranger.run("SELECT pg_advisory_unlock(1)"); }));
+  EXPECT_EQ(together(std::move(tasks)), (std::vector<std::string>{"held", "held"}));
+}
+
+TEST_F(Groups, ForgottenStatementsArePreparedAgain) {
+  open({.pipelines = 1, .pipelines_max = 1});
+  const std::vector<Lock> locks{{.rank = 0, .seed = 0, .name = "a"}};
+  ASSERT_EQ(ask(write("SELECT 'ready'")), "ready");
+  ASSERT_NE(run_on(*loops_, insert(1, locks)), "unavailable");
+  ask(write("DEALLOCATE ALL"));
+  run_on(*loops_, insert(2, locks));
+  EXPECT_EQ(there(), "2");
+}
+
+TEST_F(Groups, AServerThatDiesFailsThoseAtItAndThoseThatWait) {
+  Stranger stranger{dsn_};
+  stranger.run("SELECT pg_advisory_lock(1)");
+  const auto killer = when(waiting_for_a_lock, "1", [this] { server_.kill(); });
+  std::vector<Task<std::string>> tasks;
+  for (int i = 0; i < 40; ++i) tasks.push_back(grouped(write(lock_sql, {1})));
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(40, "unavailable"));
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 4s) << "not by their deadlines";
+  server_.start();
+}
+
+TEST_F(Groups, ADatabaseMayEndWithGroupsAtTheServer) {
+  Stranger stranger{dsn_};
+  stranger.run("SELECT pg_advisory_lock(1)");
+  for (int i = 0; i < 3; ++i) {
+    boost::asio::co_spawn(loops_->at(0), grouped(write(lock_sql, {1})),
+                          [](const std::exception_ptr&, const std::string&) {});
+  }
+  const auto stopper = when(waiting_for_a_lock, "1", [this] { loops_->stop(); });
+  loops_->at(0).restart();
+  loops_->run();
+  database_.reset();
+}
+
+}  // namespace
+}  // namespace stoa::postgres
