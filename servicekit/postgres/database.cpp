@@ -139,8 +139,7 @@ struct Database::Impl {
   }
 
   enum class Way : std::uint8_t { alone, shares_sync, grouped };
-  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries, Way way,
-                                  std::vector<Lock> locks = {}) const;
+  Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries, Way way) const;
 
   Loops& loops;
   DatabaseConfig config;
@@ -149,7 +148,7 @@ struct Database::Impl {
 };
 
 Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Query> queries,
-                                                Way way, std::vector<Lock> locks) const {
+                                                Way way) const {
   for (const Query& query : queries) refuse_nul(query);
   if (context.expired()) throw Unavailable{"PostgreSQL: the deadline passed"};
   const auto pool = local();
@@ -160,7 +159,6 @@ Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Que
     unit->queries = std::move(queries);
     unit->deadline = deadline;
     unit->shares_sync = way == Way::shares_sync;
-    unit->locks = std::move(locks);
     {
       const Admission admission{pool};
       way == Way::grouped ? pool->submit_grouped(unit) : pool->submit(unit);
@@ -173,7 +171,6 @@ Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Que
       detail::raise(*unit->failure);
     }
     queries = std::move(unit->queries);
-    locks = std::move(unit->locks);
     pool->metrics().repeats.add();
     co_await sleep_for(repeat_after());
   }
@@ -202,11 +199,11 @@ Task<Rows> Database::run(Context context, Query query) {
   co_return std::move(results.front());
 }
 
-Task<Rows> Database::run_grouped(Context context, Query query, std::vector<Lock> locks) {
+Task<Rows> Database::run_grouped(Context context, Query query) {
   std::vector<Query> queries;
   queries.push_back(std::move(query));
-  auto results = co_await impl_->execute(std::move(context), std::move(queries), Impl::Way::grouped,
-                                         std::move(locks));
+  auto results =
+      co_await impl_->execute(std::move(context), std::move(queries), Impl::Way::grouped);
   co_return std::move(results.front());
 }
 

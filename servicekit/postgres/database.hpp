@@ -50,14 +50,6 @@ struct Query {
   std::vector<Param> params;
 };
 
-/// An advisory lock of a transaction, hashtextextended(name, seed). Locks are taken by rising rank;
-/// those of one rank in the order of their keys, as everybody else who takes several must.
-struct Lock {
-  std::int64_t rank;
-  std::int64_t seed;
-  std::string name;
-};
-
 class Row {
  public:
   std::string_view text(int column) const;
@@ -183,10 +175,11 @@ class Database {
   Task<std::vector<Rows>> run_all(Context context, std::vector<Query> queries);
 
   /// As run(), for a write of which many come at once: those of one loop that come while the same
-  /// statement is at the server share the next transaction, behind the locks of all of them. Each
-  /// sees what those before it did, and none may undo another's: what fails is asked again without
-  /// its neighbours. Waits for its own deadline only.
-  Task<Rows> run_grouped(Context context, Query query, std::vector<Lock> locks = {});
+  /// statement is at the server share the next transaction. Each sees what those before it did, and
+  /// none may undo another's: what fails is asked again without its neighbours. Waits for its own
+  /// deadline only. Not for statements whose locks meet those of strangers: they would hold them
+  /// for all, until the last has run.
+  Task<Rows> run_grouped(Context context, Query query);
 
   /// Every statement of the transaction shares the deadline.
   Task<Transaction> begin(Context context);

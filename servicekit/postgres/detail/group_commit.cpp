@@ -11,36 +11,9 @@ namespace stoa::postgres::detail {
 namespace {
 
 constexpr std::size_t members_max = 32;
-// PostgreSQL keeps them in memory that all its connections share.
-constexpr std::size_t locks_max = 512;
 // A group that takes longer waits for a lock or for the disk; those behind it may do better.
 constexpr std::chrono::milliseconds slow_after{50};
 constexpr std::ptrdiff_t slow_groups_max = 4;
-
-// Of all members at once and in one order, so that no two transactions wait for each other. Also
-// settles how the rest of the transaction is planned: once, not for these very values.
-Query take(const std::vector<UnitPtr>& members) {
-  std::vector<std::int64_t> ranks;
-  std::vector<std::int64_t> seeds;
-  std::vector<std::string> names;
-  for (const UnitPtr& member : members) {
-    for (const Lock& lock : member->locks) {
-      ranks.push_back(lock.rank);
-      seeds.push_back(lock.seed);
-      names.push_back(lock.name);
-    }
-  }
-  return {.name = "postgres.lock",
-          .read_only = false,
-          .sql = R"sql(
-            SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
-                   pg_advisory_xact_lock(key)
-            FROM (SELECT DISTINCT rank, hashtextextended(name, seed) AS key
-                  FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS w (rank, seed, name)
-                  ORDER BY rank, key) AS ordered
-          )sql",
-          .params = {array(ranks), array(seeds), array(names)}};
-}
 
 // Certain only when the server says so and is still there.
 bool undone(const Failure& failure) {
@@ -82,11 +55,8 @@ void GroupCommit::start_next(Line& line) {
     return group->slow;
   }) && std::ssize(line.at_server) <= slow_groups_max) {
     std::vector<UnitPtr> members;
-    std::size_t locks = 0;
     while (!line.waiting.empty() && members.size() < members_max) {
       UnitPtr& next = line.waiting.front();
-      locks += next->locks.size();
-      if (!members.empty() && locks > locks_max) break;
       if (!next->done) members.push_back(std::move(next));
       line.waiting.pop_front();
     }
@@ -98,11 +68,7 @@ void GroupCommit::start_next(Line& line) {
 
 void GroupCommit::send(Line& line, std::vector<UnitPtr> members) {
   auto unit = std::make_shared<Unit>();
-  if (std::ranges::any_of(members, [](const UnitPtr& one) { return !one->locks.empty(); })) {
-    unit->queries.push_back(take(members));
-  } else {
-    put_in_order(members);
-  }
+  put_in_order(members);
   for (const UnitPtr& member : members) {
     unit->queries.push_back(std::move(member->queries.front()));
     unit->deadline = std::max(unit->deadline, member->deadline);
@@ -122,14 +88,13 @@ void GroupCommit::send(Line& line, std::vector<UnitPtr> members) {
 void GroupCommit::ended(Line& line, const GroupPtr& group) {
   std::erase(line.at_server, group);
   Unit& unit = *group->unit;
-  const std::size_t before = unit.queries.size() - group->members.size();
   std::vector<UnitPtr> again;
   for (std::size_t i = 0; i < group->members.size(); ++i) {
     const UnitPtr& member = group->members[i];
     if (member->done) continue;
-    member->queries.front() = std::move(unit.queries[before + i]);
+    member->queries.front() = std::move(unit.queries[i]);
     if (!unit.failure) {
-      member->results.assign(1, unit.results[before + i]);
+      member->results.assign(1, unit.results[i]);
       member->finish();
     } else if (group->members.size() > 1 && undone(*unit.failure)) {
       again.push_back(member);

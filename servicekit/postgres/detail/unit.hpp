@@ -36,7 +36,6 @@ struct Unit {
   Clock::time_point deadline;
   bool shares_sync = false;  ///< one declared read: may stand beside other reads, may be re-sent
   bool in_transaction = false;
-  std::vector<Lock> locks{};       ///< of a member of a group, taken before any of them runs
   std::string_view command_tag{};  ///< the last statement must answer with it: COMMIT, not ROLLBACK
 
   std::vector<Rows> results{};

@@ -14,10 +14,10 @@
 // `stock` on what the row was before the wait, and refuse what is right.
 namespace stoa::product {
 
-/// What reserve_stock() needs to hold. Reservations of one buyer take turns, so that their number
-/// is counted right and twins of one request do not meet; nobody settles this one while it is made;
-/// and its variants.
-std::vector<postgres::Lock> locks_of(const ReserveStock& command);
+/// What reserve_stock() needs to hold, in the same transaction before it. Reservations of one buyer
+/// take turns, so that their number is counted right and twins of one request do not meet; nobody
+/// settles this one while it is made; and its variants.
+postgres::Query lock_for(const ReserveStock& command);
 /// By their ids, whether they are there or not: two that settle one reservation take turns, and
 /// whoever settles one that is being made sees it behind this.
 postgres::Query lock_reservations(const std::vector<ReservationId>& reservations);

@@ -165,11 +165,13 @@ Task<Result<Reserved>> PgStockStore::reserve(Context context, ReserveStock comma
   std::vector<Uuid> event_ids;
   event_ids.reserve(command.lines.size());
   for (std::size_t i = 0; i < command.lines.size(); ++i) event_ids.push_back(next_uuid_());
-  auto query = reserve_stock(command, clock_.deadline.count(), event_ids, traceparent_of(context));
+  std::vector<Query> queries{lock_for(command), reserve_stock(command, clock_.deadline.count(),
+                                                              event_ids, traceparent_of(context))};
   runtime::crash_point("product.reserve.before_commit");
-  const auto rows = co_await database_.run_grouped(context, std::move(query), locks_of(command));
+  const auto results = co_await database_.run_all(context, std::move(queries));
   runtime::crash_point("product.reserve.after_commit");
 
+  const postgres::Rows& rows = results.back();
   const bool made = !rows.front().is_null(8);
   if (made) {
     if (got_low(rows, command)) wake_relay_();
