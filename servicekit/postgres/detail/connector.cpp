@@ -19,7 +19,8 @@ namespace {
 
 // The server ends a transaction that its client forgot, and notices within this time that a client
 // is gone while its statement runs: closing a connection then also frees its locks.
-constexpr int idle_in_transaction_ms = 10'000;
+// The longest deadline of a transaction. PostgreSQL heeds it only below transaction_timeout.
+constexpr int idle_in_transaction_ms = 5'000;
 // Twice what any statement or transaction may take. A transaction of which half has arrived, since
 // its process stopped in the middle, is not idle to PostgreSQL and would hold its locks.
 constexpr int transaction_timeouts = 2;

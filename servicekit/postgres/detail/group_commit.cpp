@@ -15,18 +15,31 @@ constexpr std::size_t members_max = 32;
 constexpr std::chrono::milliseconds slow_after{50};
 constexpr std::ptrdiff_t slow_groups_max = 4;
 
-// Certain only when the server says so and is still there.
-bool undone(const Failure& failure) {
-  return !failure.sqlstate.empty() && !failure.sqlstate.starts_with("08") &&
-         !failure.sqlstate.starts_with("57P");
+// One that waits for the lock of a process that stopped would keep its neighbours from their
+// answers until their deadlines: it is told to let go, and alone it may wait.
+constexpr Query let_go_soon{.name = "postgres.let_go_soon",
+                            .read_only = false,
+                            .sql = "SELECT set_config('lock_timeout', '250ms', true)",
+                            .params = {}};
+
+// Certain only when the server says so and is still there. Of what fails for everybody (a standby,
+// no room, a broken disk) a smaller group would be told the same; one member alone may need too
+// much memory.
+bool undone_for_one(const Failure& failure) {
+  const std::string_view state = failure.sqlstate;
+  if (state == "53200") return true;
+  return !state.empty() && state != "25006" && !state.starts_with("08") &&
+         !state.starts_with("53") && !state.starts_with("57P") && !state.starts_with("58");
 }
 
 // Two groups of twins, of two processes, meet the rows of their keys in one order.
 void put_in_order(std::vector<UnitPtr>& members) {
   std::ranges::stable_sort(members, {}, [](const UnitPtr& member) {
     const auto& params = member->queries.front().params;
-    const auto* key = params.empty() ? nullptr : std::get_if<std::string>(&params.front());
-    return key == nullptr ? std::string_view{} : std::string_view{*key};
+    const auto* number = params.empty() ? nullptr : std::get_if<std::int64_t>(&params.front());
+    const auto* text = params.empty() ? nullptr : std::get_if<std::string>(&params.front());
+    return std::pair{number == nullptr ? 0 : *number,
+                     text == nullptr ? std::string_view{} : std::string_view{*text}};
   });
 }
 
@@ -69,6 +82,7 @@ void GroupCommit::start_next(Line& line) {
 void GroupCommit::send(Line& line, std::vector<UnitPtr> members) {
   auto unit = std::make_shared<Unit>();
   put_in_order(members);
+  if (members.size() > 1) unit->queries.push_back(let_go_soon);
   for (const UnitPtr& member : members) {
     unit->queries.push_back(std::move(member->queries.front()));
     unit->deadline = std::max(unit->deadline, member->deadline);
@@ -88,15 +102,16 @@ void GroupCommit::send(Line& line, std::vector<UnitPtr> members) {
 void GroupCommit::ended(Line& line, const GroupPtr& group) {
   std::erase(line.at_server, group);
   Unit& unit = *group->unit;
+  const std::size_t before = unit.queries.size() - group->members.size();
   std::vector<UnitPtr> again;
   for (std::size_t i = 0; i < group->members.size(); ++i) {
     const UnitPtr& member = group->members[i];
     if (member->done) continue;
-    member->queries.front() = std::move(unit.queries[i]);
+    member->queries.front() = std::move(unit.queries[before + i]);
     if (!unit.failure) {
-      member->results.assign(1, unit.results[i]);
+      member->results.assign(1, unit.results[before + i]);
       member->finish();
-    } else if (group->members.size() > 1 && undone(*unit.failure)) {
+    } else if (group->members.size() > 1 && undone_for_one(*unit.failure)) {
       again.push_back(member);
     } else {
       member->finish(*unit.failure);

@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "servicekit/postgres/detail/connector.hpp"
 #include "servicekit/postgres/tests/fixture.hpp"
 
 namespace stoa::postgres {
@@ -151,13 +152,42 @@ TEST_F(Groups, ASlowGroupHoldsNobodyBack) {
   EXPECT_EQ(together(std::move(tasks)), (std::vector<std::string>{"held", "held"}));
 }
 
+TEST_F(Groups, WhoWaitsForALockIsFoundAndWaitsAlone) {
+  Stranger stranger{dsn_};
+  stranger.run("SELECT pg_advisory_lock(1)");
+  std::vector<Task<std::string>> tasks;
+  std::size_t answered = 0;
+  const auto let_go = [&] {
+    if (++answered == 4) stranger.run("SELECT pg_advisory_unlock(1)");
+  };
+  for (const int key : {9, 1, 2, 3, 4}) {
+    tasks.push_back(watched(grouped(write(lock_sql, {key})), let_go));
+  }
+  EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(5, "held"));
+}
+
+TEST_F(Groups, WhatFailsForEverybodyFailsAllAtOnce) {
+  sql("CREATE SEQUENCE calls");
+  sql("CREATE FUNCTION put(n bigint) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN"
+      " PERFORM nextval('calls'); RAISE SQLSTATE '53100'; END $f$");
+  std::vector<Task<std::string>> tasks;
+  for (std::int64_t i = 0; i < 9; ++i) tasks.push_back(grouped(write("SELECT put($1)", {i})));
+  EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(9, "unavailable"));
+  EXPECT_EQ(sql("SELECT last_value FROM calls"), "2") << "one alone, one of the group of eight";
+}
+
 TEST_F(Groups, ForgottenStatementsArePreparedAgain) {
   open({.pipelines = 1, .pipelines_max = 1});
   ASSERT_EQ(ask(write("SELECT 'ready'")), "ready");
-  ASSERT_NE(run_on(*loops_, insert(1)), "unavailable");
+  const auto insert_three = [this](std::int64_t first) {
+    std::vector<Task<std::string>> tasks;
+    for (std::int64_t i = 0; i < 3; ++i) tasks.push_back(insert(first + i));
+    return together(std::move(tasks));
+  };
+  insert_three(0);
   ask(write("DEALLOCATE ALL"));
-  run_on(*loops_, insert(2));
-  EXPECT_EQ(there(), "2");
+  insert_three(3);
+  EXPECT_EQ(there(), "6");
 }
 
 TEST_F(Groups, AServerThatDiesFailsThoseAtItAndThoseThatWait) {
@@ -170,6 +200,29 @@ TEST_F(Groups, AServerThatDiesFailsThoseAtItAndThoseThatWait) {
   EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(40, "unavailable"));
   EXPECT_LT(std::chrono::steady_clock::now() - started, 4s) << "not by their deadlines";
   server_.start();
+}
+
+// A process that stopped in the middle of sending: to PostgreSQL it is not idle.
+TEST_F(Groups, ATransactionOfWhichHalfArrivedEnds) {
+  const auto parameters = detail::parameters_of({.dsn = dsn_, .statement_timeout = 100ms});
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : parameters) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> half{
+      PQconnectdbParams(keywords.data(), values.data(), 0), &PQfinish};
+  ASSERT_EQ(PQenterPipelineMode(half.get()), 1);
+  PQsendQueryParams(half.get(), "SELECT pg_advisory_xact_lock(1)", 0, nullptr, nullptr, nullptr,
+                    nullptr, 0);
+  PQsendFlushRequest(half.get());
+  ASSERT_EQ(PQflush(half.get()), 0);
+  constexpr auto held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+  EXPECT_TRUE(eventually([&] { return sql(held); }, "1"));
+  EXPECT_TRUE(eventually([&] { return sql(held); }, "0"));
 }
 
 TEST_F(Groups, ADatabaseMayEndWithGroupsAtTheServer) {
