@@ -193,12 +193,13 @@ TEST_F(Groups, ForgottenStatementsArePreparedAgain) {
 TEST_F(Groups, AServerThatDiesFailsThoseAtItAndThoseThatWait) {
   Stranger stranger{dsn_};
   stranger.run("SELECT pg_advisory_lock(1)");
-  const auto killer = when(waiting_for_a_lock, "t", [this] { server_.kill(); });
+  auto killer = when(waiting_for_a_lock, "t", [this] { server_.kill(); });
   std::vector<Task<std::string>> tasks;
   for (int i = 0; i < 40; ++i) tasks.push_back(grouped(write(lock_sql, {1})));
   const auto started = std::chrono::steady_clock::now();
   EXPECT_EQ(together(std::move(tasks)), std::vector<std::string>(40, "unavailable"));
   EXPECT_LT(std::chrono::steady_clock::now() - started, 4s) << "not by their deadlines";
+  killer.join();
   server_.start();
 }
 
