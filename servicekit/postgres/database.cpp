@@ -140,6 +140,7 @@ struct Database::Impl {
 
   enum class Way : std::uint8_t { alone, shares_sync, grouped };
   Task<std::vector<Rows>> execute(Context context, std::vector<Query> queries, Way way) const;
+  Task<Rows> execute_one(Context context, Query query, Way way) const;
 
   Loops& loops;
   DatabaseConfig config;
@@ -176,6 +177,13 @@ Task<std::vector<Rows>> Database::Impl::execute(Context context, std::vector<Que
   }
 }
 
+Task<Rows> Database::Impl::execute_one(Context context, Query query, Way way) const {
+  std::vector<Query> queries;
+  queries.push_back(std::move(query));
+  auto results = co_await execute(std::move(context), std::move(queries), way);
+  co_return std::move(results.front());
+}
+
 Database::Database(Loops& loops, DatabaseConfig config, telemetry::Telemetry& telemetry)
     : impl_{std::make_unique<Impl>(loops, std::move(config), telemetry)} {}
 
@@ -193,18 +201,11 @@ void Database::start() {
 
 Task<Rows> Database::run(Context context, Query query) {
   const auto way = query.read_only ? Impl::Way::shares_sync : Impl::Way::alone;
-  std::vector<Query> queries;
-  queries.push_back(std::move(query));
-  auto results = co_await impl_->execute(std::move(context), std::move(queries), way);
-  co_return std::move(results.front());
+  return impl_->execute_one(std::move(context), std::move(query), way);
 }
 
 Task<Rows> Database::run_grouped(Context context, Query query) {
-  std::vector<Query> queries;
-  queries.push_back(std::move(query));
-  auto results =
-      co_await impl_->execute(std::move(context), std::move(queries), Impl::Way::grouped);
-  co_return std::move(results.front());
+  return impl_->execute_one(std::move(context), std::move(query), Impl::Way::grouped);
 }
 
 Task<std::vector<Rows>> Database::run_all(Context context, std::vector<Query> queries) {

@@ -53,15 +53,8 @@ Connection::~Connection() {
 
 void Connection::connect(const Parameters& parameters) {
   if (closed()) return;
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : parameters) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  connection_ = PQconnectStartParams(keywords.data(), values.data(), 0);
+  const ParameterArrays arrays{parameters};
+  connection_ = PQconnectStartParams(arrays.keywords.data(), arrays.values.data(), 0);
   if (connection_ == nullptr || PQstatus(connection_) == CONNECTION_BAD) {
     close(refused("08001", last_error()));
     return;

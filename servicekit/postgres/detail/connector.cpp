@@ -17,13 +17,14 @@
 namespace stoa::postgres::detail {
 namespace {
 
-// The server ends a transaction that its client forgot, and notices within this time that a client
-// is gone while its statement runs: closing a connection then also frees its locks.
-// The longest deadline of a transaction. PostgreSQL heeds it only below transaction_timeout.
+// The server ends a transaction that its client forgot: after the longest deadline of one.
+// PostgreSQL heeds this only when it is below transaction_timeout.
 constexpr int idle_in_transaction_ms = 5'000;
 // Twice what any statement or transaction may take. A transaction of which half has arrived, since
 // its process stopped in the middle, is not idle to PostgreSQL and would hold its locks.
 constexpr int transaction_timeouts = 2;
+// The server notices within this time that a client is gone while its statement runs: closing a
+// connection then also frees its locks.
 constexpr int client_check_ms = 500;
 
 std::string* find(Parameters& parameters, std::string_view keyword) {
@@ -123,6 +124,15 @@ Parameters beginning_at(Parameters parameters, std::size_t first) {
 }
 
 }  // namespace
+
+ParameterArrays::ParameterArrays(const Parameters& parameters) {
+  for (const auto& [keyword, value] : parameters) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+}
 
 Parameters parameters_of(const DatabaseConfig& config) {
   char* problem = nullptr;

@@ -16,6 +16,15 @@ namespace stoa::postgres::detail {
 /// Keywords and values for PQconnectStartParams.
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 
+/// As libpq's PQconnect…Params take them: two arrays, each with a null at its end. They point into
+/// the Parameters, which must stay.
+struct ParameterArrays {
+  explicit ParameterArrays(const Parameters& parameters);
+
+  std::vector<const char*> keywords{};
+  std::vector<const char*> values{};
+};
+
 /// The DSN's own settings, then ours for whatever it leaves open: time-outs on both sides,
 /// keepalives, application name, a writable server. Throws std::runtime_error when it cannot be
 /// parsed.

@@ -117,9 +117,7 @@ void GroupCommit::ended(Line& line, const GroupPtr& group) {
       member->finish(*unit.failure);
     }
   }
-  if (closed_) {
-    for (const UnitPtr& member : again) member->finish(*unit.failure);
-  } else if (!again.empty()) {
+  if (!again.empty()) {
     const auto middle = again.begin() + (std::ssize(again) + 1) / 2;
     send(line, {again.begin(), middle});
     if (middle != again.end()) send(line, {middle, again.end()});

@@ -206,16 +206,9 @@ TEST_F(Groups, AServerThatDiesFailsThoseAtItAndThoseThatWait) {
 // A process that stopped in the middle of sending: to PostgreSQL it is not idle.
 TEST_F(Groups, ATransactionOfWhichHalfArrivedEnds) {
   const auto parameters = detail::parameters_of({.dsn = dsn_, .statement_timeout = 100ms});
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : parameters) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
+  const detail::ParameterArrays arrays{parameters};
   const std::unique_ptr<PGconn, decltype(&PQfinish)> half{
-      PQconnectdbParams(keywords.data(), values.data(), 0), &PQfinish};
+      PQconnectdbParams(arrays.keywords.data(), arrays.values.data(), 0), &PQfinish};
   ASSERT_EQ(PQenterPipelineMode(half.get()), 1);
   PQsendQueryParams(half.get(), "SELECT pg_advisory_xact_lock(1)", 0, nullptr, nullptr, nullptr,
                     nullptr, 0);
